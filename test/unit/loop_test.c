@@ -1,0 +1,65 @@
+/* Removal inside a batch, order of timers, end by a handler's error. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "test/unit.h"
+
+static Loop *loop;
+static LoopFd first, second;
+static LoopTimer timers[3];
+static int fired[3], n_fired, n_dispatched;
+
+static int handle_and_remove_both(LoopFd *source, uint32_t events)
+{
+        n_dispatched++;
+        loop_fd_remove(&first);
+        loop_fd_remove(&second);
+        loop_stop(loop, 7);
+        return 0;
+}
+
+static void test_remove_in_batch(void)
+{
+        int a[2], b[2];
+
+        unit_assert_int(loop_new(&loop), 0);
+        unit_assert_int(pipe(a), 0);
+        unit_assert_int(pipe(b), 0);
+        unit_assert_int(write(a[1], "x", 1), 1);
+        unit_assert_int(write(b[1], "x", 1), 1);
+        unit_assert_int(loop_fd_add(loop, &first, a[0], EPOLLIN, handle_and_remove_both), 0);
+        unit_assert_int(loop_fd_add(loop, &second, b[0], EPOLLIN, handle_and_remove_both), 0);
+        unit_assert_int(loop_run(loop), 7);
+        unit_assert_int(n_dispatched, 1);
+        loop_free(loop);
+        for (int i = 0; i < 2; i++) {
+                close(a[i]);
+                close(b[i]);
+        }
+}
+
+static int handle_timer(LoopTimer *timer)
+{
+        fired[n_fired++] = (int)(timer - timers);
+        return n_fired == 3 ? -ECANCELED : 0;
+}
+
+static void test_timer_order(void)
+{
+        uint64_t now = clock_now_usec();
+
+        unit_assert_int(loop_new(&loop), 0);
+        loop_timer_arm(loop, &timers[0], now + 3000, handle_timer);
+        loop_timer_arm(loop, &timers[1], now + 1000, handle_timer);
+        loop_timer_arm(loop, &timers[2], now, handle_timer);
+        loop_timer_arm(loop, &timers[2], now + 2000, handle_timer);
+        unit_assert_int(loop_run(loop), -ECANCELED);
+        unit_assert_int(fired[0], 1);
+        unit_assert_int(fired[1], 2);
+        unit_assert_int(fired[2], 0);
+        loop_free(loop);
+}
+
+UNIT_MAIN(UNIT_TEST(test_remove_in_batch), UNIT_TEST(test_timer_order))
