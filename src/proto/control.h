@@ -1,0 +1,212 @@
+/*
+ * Messages between uvm-shim and uvm-vmm, over a SEQPACKET socket pair, one message a packet:
+ *
+ *   0      2       4        8
+ *   | type | flags | serial | payload … |        little-endian, flags are 0
+ *
+ * The shim asks, with serials of its own choice but 0; each request gets exactly one REPLY (or
+ * STATS) with its serial, in order. Messages that the VMM sends by itself have serial 0. A message
+ * that isn't well-formed ends the link: the VMM ends with CONTROL_END_PROTOCOL_ERROR.
+ *
+ *   VMM   READY                                     jailed and waiting
+ *   shim  CONFIGURE + /dev/kvm, firmware, console   once
+ *   shim  ADD_DEVICE … , VSOCK_LISTEN …             any number, before and after START
+ *   shim  START
+ *   VMM   PHASE …, VSOCK_ACCEPTED …
+ *   shim  PAUSE, RESUME, VSOCK_CONNECT, REMOVE_DEVICE, GET_STATS …
+ *   shim  STOP, or the guest ends
+ *   VMM   ENDED                                     the last message; the process exits 0
+ *
+ * The end of the link means STOP to the VMM. Fds go with the message that names them, in the order
+ * given at each payload. Pure: no state, no system calls. Every byte is checked by the decoder.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/enum.h"
+
+#define CONTROL_MESSAGE_SIZE_MAX 4096
+#define CONTROL_HEADER_SIZE      8
+#define CONTROL_TEXT_SIZE_MAX    512
+#define CONTROL_CMDLINE_SIZE_MAX 1024
+#define CONTROL_TAG_SIZE_MAX     32
+#define CONTROL_VCPUS_MAX        32
+#define CONTROL_SLOTS_MAX        32
+#define CONTROL_SLOT_ANY         UINT32_MAX
+
+typedef enum ControlType {
+        /* from the shim */
+        CONTROL_CONFIGURE = 1,
+        CONTROL_ADD_DEVICE,
+        CONTROL_REMOVE_DEVICE,
+        CONTROL_START,
+        CONTROL_PAUSE,
+        CONTROL_RESUME,
+        CONTROL_STOP,
+        CONTROL_VSOCK_LISTEN,
+        CONTROL_VSOCK_UNLISTEN,
+        CONTROL_VSOCK_CONNECT,
+        CONTROL_GET_STATS,
+        /* from the VMM */
+        CONTROL_READY,
+        CONTROL_REPLY,
+        CONTROL_STATS,
+        CONTROL_PHASE,
+        CONTROL_VSOCK_ACCEPTED,
+        CONTROL_ENDED,
+        CONTROL_TYPE_MAX,
+} ControlType;
+ENUM_DECLARE(control_type, ControlType);
+
+typedef enum ControlDevice {
+        CONTROL_DEVICE_RNG = 1,
+        CONTROL_DEVICE_VSOCK,
+        CONTROL_DEVICE_P9,
+        CONTROL_DEVICE_MAX,
+} ControlDevice;
+ENUM_DECLARE(control_device, ControlDevice);
+
+/* Why a machine ended. */
+typedef enum ControlEnd {
+        CONTROL_END_STOPPED = 1,    /* STOP, or the shim went away */
+        CONTROL_END_GUEST_RESET,    /* port 0x64: an orderly reboot, or panic=-1 without a word */
+        CONTROL_END_GUEST_PANIC,    /* the guest said so itself by the boot-phase port */
+        CONTROL_END_TRIPLE_FAULT,   /* a vCPU shut down */
+        CONTROL_END_KVM_ERROR,      /* an exit that can't be handled: the text has reason and RIP */
+        CONTROL_END_OUT_OF_MEMORY,  /* the host had no memory for the guest's */
+        CONTROL_END_DEVICE_ERROR,   /* a device failed on the host's side */
+        CONTROL_END_PROTOCOL_ERROR, /* a message that isn't one */
+        CONTROL_END_INTERNAL_ERROR, /* any other failure of the host or of ours */
+        CONTROL_END_MAX,
+} ControlEnd;
+ENUM_DECLARE(control_end, ControlEnd);
+
+/*
+ * Steps of a start, each with its time. Those from CONTROL_PHASE_GUEST on are the value (0 to 255)
+ * that the guest wrote to the boot-phase port (proto/handoff.h), plus CONTROL_PHASE_GUEST.
+ */
+typedef enum ControlPhase {
+        CONTROL_PHASE_PROCESS_START = 1, /* main() */
+        CONTROL_PHASE_JAILED,
+        CONTROL_PHASE_CONFIGURED,      /* CONFIGURE arrived */
+        CONTROL_PHASE_KVM_READY,       /* VM, interrupt controller and memory exist */
+        CONTROL_PHASE_FIRMWARE_LOADED, /* segments and hand-off are in place */
+        CONTROL_PHASE_FIRST_RUN,       /* right before the first KVM_RUN */
+        CONTROL_PHASE_GUEST = 256,
+} ControlPhase;
+
+/* Fds: /dev/kvm, the firmware image, the console's stream (written without blocking). */
+typedef struct ControlConfigure {
+        uint64_t memory_bytes;
+        uint32_t vcpus;     /* that run from the start, 1 to max_vcpus */
+        uint32_t max_vcpus; /* that the guest may ever see, up to CONTROL_VCPUS_MAX */
+        uint32_t slots;     /* virtio-mmio slots, up to CONTROL_SLOTS_MAX */
+        char cmdline[CONTROL_CMDLINE_SIZE_MAX + 1]; /* added to the image's own */
+} ControlConfigure;
+
+#define CONTROL_P9_READ_ONLY 1U /* every change is refused with EROFS */
+
+typedef struct ControlAddDevice {
+        uint32_t slot; /* or CONTROL_SLOT_ANY */
+        ControlDevice kind;
+        union {
+                struct {
+                        uint64_t guest_cid; /* 3 to 2^32 - 2 */
+                } vsock;
+                /* Fd: the root, an O_PATH directory of a mount that nothing is above of. */
+                struct {
+                        char tag[CONTROL_TAG_SIZE_MAX + 1]; /* 1 byte or more */
+                        uint32_t flags;                     /* CONTROL_P9_* */
+                } p9;
+        };
+} ControlAddDevice;
+
+/* The answer to everything but GET_STATS. */
+typedef struct ControlReply {
+        uint32_t code;                        /* 0, or a positive errno */
+        uint32_t value;                       /* ADD_DEVICE: the slot; else 0 */
+        char text[CONTROL_TEXT_SIZE_MAX + 1]; /* for people; empty on success */
+} ControlReply;
+
+/* KVM_RUN returning to the VMM, by reason, over all vCPUs. */
+typedef enum ControlExit {
+        CONTROL_EXIT_IO,
+        CONTROL_EXIT_MMIO,
+        CONTROL_EXIT_HALT,
+        CONTROL_EXIT_SIGNAL,
+        CONTROL_EXIT_OTHER,
+        CONTROL_EXIT_MAX,
+} ControlExit;
+ENUM_DECLARE(control_exit, ControlExit);
+
+typedef struct ControlDeviceStats {
+        uint32_t slot;
+        ControlDevice kind;
+        uint64_t notifies;
+        uint64_t interrupts;
+        uint64_t requests;
+        uint64_t bytes_from_guest;
+        uint64_t bytes_to_guest;
+} ControlDeviceStats;
+
+typedef struct ControlStats {
+        uint64_t vcpu_usec; /* CPU time of the vCPU threads */
+        uint64_t io_usec;   /* CPU time of the rest of the process */
+        uint64_t all_exits; /* of the hardware, also those that KVM handled; 0: KVM can't tell */
+        uint64_t exits[CONTROL_EXIT_MAX];
+        uint64_t console_bytes;
+        uint64_t console_dropped; /* bytes that nobody read in time */
+        uint32_t n_devices;
+        ControlDeviceStats devices[CONTROL_SLOTS_MAX];
+} ControlStats;
+
+typedef struct ControlMessage {
+        ControlType type;
+        uint32_t serial;
+        union {
+                ControlConfigure configure;
+                ControlAddDevice add_device;
+                struct {
+                        uint32_t slot;
+                } remove_device;
+                struct {
+                        uint32_t
+                                port; /* of the host: connections of the guest to it are accepted */
+                } vsock_listen, vsock_unlisten;
+                /* Fd: a stream; the VMM joins it with the connection. Refused connections reply
+                 * ECONNREFUSED, late. */
+                struct {
+                        uint32_t guest_port;
+                } vsock_connect;
+                ControlReply reply;
+                ControlStats stats;
+                struct {
+                        uint32_t id;   /* ControlPhase */
+                        uint64_t usec; /* CLOCK_MONOTONIC */
+                } phase;
+                /* Fd: a stream that is joined with the connection. */
+                struct {
+                        uint32_t guest_port;
+                        uint32_t host_port;
+                } vsock_accepted;
+                struct {
+                        ControlEnd reason;
+                        char text[CONTROL_TEXT_SIZE_MAX + 1];
+                } ended;
+        };
+} ControlMessage;
+
+/* How many fds go with this message; what comes with another number is malformed. */
+unsigned control_fd_count(const ControlMessage *message);
+
+/*
+ * 0 and the size (at most CONTROL_MESSAGE_SIZE_MAX), or -ENOBUFS. Texts that are too long are cut;
+ * the other fields must be legal.
+ */
+int control_encode(const ControlMessage *message, void *buffer, size_t size, size_t *ret_size);
+
+/* 0 or -EBADMSG; @ret is written only on success. */
+int control_decode(const void *data, size_t size, ControlMessage *ret);

@@ -1,0 +1,50 @@
+/*
+ * Guest memory: private anonymous huge-page memory, and the one way from a guest address to a host
+ * pointer.
+ *
+ * A span is checked once, where a guest's (address, length) comes in. The guest can change the
+ * bytes of a span at any moment: copy a header to a local, check the copy, use the copy.
+ *
+ *   0            3 GiB          4 GiB
+ *   | low memory |  devices …   | the rest of memory |
+ *
+ * The layout is fixed by guest_memory_init() and read-only afterwards, so any thread may take
+ * spans. Addresses and lengths are hostile.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUEST_MEMORY_LOW_END     0xc0000000ULL  /* 3 GiB: devices live from here to 4 GiB */
+#define GUEST_MEMORY_HIGH_START  0x100000000ULL /* 4 GiB */
+#define GUEST_MEMORY_REGIONS_MAX 2
+#define GUEST_MEMORY_SIZE_MIN    (16ULL << 20)
+#define GUEST_MEMORY_SIZE_MAX    (1ULL << 40)
+
+typedef struct GuestRegion {
+        uint64_t start; /* guest address */
+        uint64_t size;
+        uint8_t *host;
+} GuestRegion;
+
+typedef struct GuestMemory {
+        GuestRegion regions[GUEST_MEMORY_REGIONS_MAX];
+        unsigned n_regions;
+} GuestMemory;
+
+/*
+ * Maps @size bytes (a multiple of 2 MiB within the limits above, else -EINVAL); costs nothing until
+ * touched. Left out of core dumps. 0 or -errno.
+ */
+int guest_memory_init(GuestMemory *memory, uint64_t size);
+void guest_memory_done(GuestMemory *memory); /* harmless on an all-zero object */
+
+uint64_t guest_memory_size(const GuestMemory *memory);
+
+/*
+ * The host address of @length bytes at guest address @address, all within one region; NULL if any
+ * byte of them isn't memory. A @length of 0 is never valid.
+ */
+void *guest_memory_span(const GuestMemory *memory, uint64_t address, uint64_t length);
