@@ -72,8 +72,8 @@ ENUM_DECLARE(control_device, ControlDevice);
 /* Why a machine ended. */
 typedef enum ControlEnd {
         CONTROL_END_STOPPED = 1,    /* STOP, or the shim went away */
-        CONTROL_END_GUEST_RESET,    /* port 0x64: an orderly reboot, or panic=-1 without a word */
-        CONTROL_END_GUEST_PANIC,    /* the guest said so itself by the boot-phase port */
+        CONTROL_END_GUEST_RESET,    /* port 0x64: a reboot, or a panic (see the console) */
+        CONTROL_END_BOOT_REFUSED,   /* the firmware stub could not use this machine */
         CONTROL_END_TRIPLE_FAULT,   /* a vCPU shut down */
         CONTROL_END_KVM_ERROR,      /* an exit that can't be handled: the text has reason and RIP */
         CONTROL_END_OUT_OF_MEMORY,  /* the host had no memory for the guest's */
