@@ -23,9 +23,10 @@
  *            24  u64  bytes in memory, at least those in the file, at least 1; the rest is zero
  *            32  u32  kind (FirmwareKind), for people: a monitor loads all kinds alike
  *            36  u32  zero
- *     1408  u32    length of the kernel's base command line, at most 1024; then its bytes, then zeros
- *     2436  u32    length of the label, at most 255; then its bytes, then zeros up to 2696
- *     2696  zeros
+ *     1408  u32    length of the kernel's base command line, at most 1024
+ *     1412  its bytes, then zeros
+ *     2436  u32    length of the label, at most 255
+ *     2440  its bytes, then zeros
  *
  *   from offset 4096: the segments' bytes
  *

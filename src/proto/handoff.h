@@ -34,10 +34,10 @@
 #define HANDOFF_SEED_SIZE   32
 #define HANDOFF_CMDLINE_MAX 1024
 /* An MP table's APIC ids are bytes; 255 is the broadcast and one is the IOAPIC's. */
-#define HANDOFF_CPUS_MAX    254
-#define HANDOFF_GSIS        24
-#define HANDOFF_LOW_MAX     UINT64_C(0xc0000000)
-#define HANDOFF_HIGH_BASE   UINT64_C(0x100000000)
+#define HANDOFF_CPUS_MAX  254
+#define HANDOFF_GSIS      24
+#define HANDOFF_LOW_MAX   UINT64_C(0xc0000000)
+#define HANDOFF_HIGH_BASE UINT64_C(0x100000000)
 /* Bytes of each slot that the driver maps: registers up to 0x100 and the configuration space. */
 #define HANDOFF_SLOT_WINDOW 512
 /* Linux's COMMAND_LINE_SIZE on x86, with the NUL. */
