@@ -19,6 +19,10 @@ class HostGone(Exception):
     """The test host did not answer, or went away in the middle."""
 
 
+class ReaderGone(Exception):
+    """Nobody reads our output any more."""
+
+
 def connect(port, token, timeout=10.0):
     """A trusted connection. Raises OSError when nobody listens."""
     sock = socket.create_connection(("127.0.0.1", port), timeout)
@@ -55,6 +59,8 @@ def write_all(fd, data):
             data = data[os.write(fd, data):]
         except BlockingIOError:
             select.select([], [fd], [])
+        except BrokenPipeError:
+            raise ReaderGone from None
 
 
 class Run:
