@@ -37,7 +37,7 @@ step_tick() {
         [ -t 2 ] && every=1
         trap 'exit 0' TERM
         while kill -0 $$ 2>/dev/null; do
-                sleep "$every" </dev/null >/dev/null 2>&1 &
+                sleep "$every" >/dev/null 2>&1 &
                 wait $!
                 if [ -t 2 ]; then
                         printf '    %s: %d s\r' "$name" $((SECONDS - started)) >&2
