@@ -1,0 +1,229 @@
+/* The agent protocol's messages: round trips, bounds, and every way of cutting them short. */
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "proto/agent.h"
+#include "proto/frame.h"
+#include "test/unit.h"
+
+static char *words[] = {(char *)"sh", (char *)"-c", (char *)"echo hi", NULL};
+static char *variables[] = {(char *)"A=1", (char *)"", NULL};
+
+static const AgentRlimit rlimits[] = {{7, 1024, UINT64_MAX}, {4, 0, 0}};
+
+static const AgentMount mounts[] = {
+        {.type = AGENT_MOUNT_PROC, .target = (char *)"/proc", .flags = AGENT_MOUNT_NOSUID},
+        {.type = AGENT_MOUNT_9P,
+         .source = (char *)"binds",
+         .subpath = (char *)"hosts",
+         .target = (char *)"/etc/hosts",
+         .cache = AGENT_CACHE_MMAP,
+         .msize = 65536},
+};
+
+static const AgentProcessSpec process = {
+        .token = 0x1122334455667788,
+        .attach = AGENT_ATTACH_TTY | AGENT_ATTACH_STDIN,
+        .rows = 24,
+        .columns = 80,
+        .argv = {words, 3},
+        .env = {variables, 2},
+        .cwd = (char *)"/tmp",
+        .user = (char *)"nobody:users",
+        .groups = {words, 1},
+        .capabilities = {AGENT_CAPABILITIES_DEFAULT, 1, 2, 3, 4},
+        .rlimits = (AgentRlimit *)rlimits,
+        .n_rlimits = 2,
+        .no_new_privileges = true,
+        .oom_score_adj = -500,
+        .umask = AGENT_UMASK_DEFAULT,
+};
+
+static const AgentCreate create = {
+        .container = (char *)"0123456789abcdef",
+        .spec =
+                {
+                        .root = {.type = AGENT_MOUNT_9P,
+                                 .source = (char *)"root",
+                                 .cache = AGENT_CACHE_LOOSE,
+                                 .upper = AGENT_UPPER_MEMORY,
+                                 .upper_size = 1 << 20},
+                        .mounts = (AgentMount *)mounts,
+                        .n_mounts = 2,
+                        .hostname = (char *)"web",
+                        .namespaces = AGENT_NAMESPACE_PID | AGENT_NAMESPACE_UTS,
+                        .masked_paths = {words, 2},
+                        .limits = {.memory = 64 << 20, .pids = 100, .cpu_weight = 50},
+                },
+        .process = process,
+};
+
+static uint8_t space[FRAME_PAYLOAD_MAX];
+
+static void test_create_round_trip(void)
+{
+        AgentCreate got;
+        size_t size;
+
+        unit_assert_int(agent_create_encode(&create, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_create_decode(space, size, &got), 0);
+        unit_assert_string(got.container, "0123456789abcdef");
+        unit_assert_int(got.spec.root.type, AGENT_MOUNT_9P);
+        unit_assert_int(got.spec.root.cache, AGENT_CACHE_LOOSE);
+        unit_assert_string(got.spec.root.subpath, "");
+        unit_assert_int(got.spec.n_mounts, 2);
+        unit_assert_string(got.spec.mounts[1].subpath, "hosts");
+        unit_assert_int(got.spec.mounts[1].msize, 65536);
+        unit_assert_string(got.spec.hostname, "web");
+        unit_assert_int(got.spec.masked_paths.n, 2);
+        unit_assert_int(got.spec.limits.cpu_weight, 50);
+        unit_assert(got.process.token == process.token);
+        unit_assert_int(got.process.argv.n, 3);
+        unit_assert_string(got.process.argv.items[2], "echo hi");
+        unit_assert(!got.process.argv.items[3]);
+        unit_assert_string(got.process.env.items[1], "");
+        unit_assert_int(got.process.oom_score_adj, -500);
+        unit_assert(got.process.rlimits[0].hard == UINT64_MAX);
+        unit_assert(got.process.no_new_privileges);
+        unit_assert(got.process.capabilities.ambient == 4);
+        agent_create_done(&got);
+        unit_assert(!got.container && !got.process.argv.items);
+}
+
+static void test_create_cut_short(void)
+{
+        AgentCreate got;
+        size_t size;
+
+        unit_assert_int(agent_create_encode(&create, space, sizeof(space), &size), 0);
+        for (size_t cut = 0; cut < size; cut++) {
+                unit_assert_int(agent_create_decode(space, cut, &got), -EBADMSG);
+                unit_assert(!got.container && !got.spec.mounts);
+        }
+        unit_assert_int(agent_create_decode(space, size + 1, &got), -EBADMSG);
+        unit_assert_int(agent_create_encode(&create, space, size - 1, &size), -ENOBUFS);
+}
+
+/* What may not be received can't be sent. */
+static void test_bounds(void)
+{
+        AgentProcessSpec spec = process;
+        AgentSignal signal = {.container = (char *)"c", .process = (char *)"", .signal = 65};
+        AgentContainer container = {.container = (char *)"../etc"};
+        AgentContainerSpec machine = create.spec;
+        size_t size;
+
+        unit_assert_int(agent_signal_encode(&signal, space, sizeof(space), &size), -EINVAL);
+        unit_assert_int(agent_container_encode(&container, space, sizeof(space), &size), -EINVAL);
+        spec.argv.n = 0;
+        unit_assert_int(agent_process_spec_encode(&spec, space, sizeof(space), &size), -EINVAL);
+        spec = process;
+        spec.attach = 1u << 4;
+        unit_assert_int(agent_process_spec_encode(&spec, space, sizeof(space), &size), -EINVAL);
+        spec = process;
+        spec.oom_score_adj = 1001;
+        unit_assert_int(agent_process_spec_encode(&spec, space, sizeof(space), &size), -EINVAL);
+        spec = process;
+        spec.umask = 01000;
+        unit_assert_int(agent_process_spec_encode(&spec, space, sizeof(space), &size), -EINVAL);
+        machine.root.type = AGENT_MOUNT_PROC;
+        unit_assert_int(agent_container_spec_encode(&machine, space, sizeof(space), &size),
+                        -EINVAL);
+        machine = create.spec;
+        machine.limits.cpu_period = 2000000;
+        unit_assert_int(agent_container_spec_encode(&machine, space, sizeof(space), &size),
+                        -EINVAL);
+}
+
+/* A huge count costs no memory: items are made as their bytes come. */
+static void test_count_without_items(void)
+{
+        static const uint8_t input[] = {0xff, 0x3f, 0, 0, 1, 0, 0, 0};
+        AgentProcesses processes;
+
+        unit_assert_int(agent_processes_decode(input, sizeof(input), &processes), -EBADMSG);
+        unit_assert(!processes.processes);
+}
+
+static void test_hello_welcome(void)
+{
+        static const AgentHello hello = {
+                .version = AGENT_VERSION,
+                .agent = (char *)"0.1.0",
+                .kernel = (char *)"6.1.192-uvm",
+                .boot_id = (char *)"b",
+                .mem_total = 1,
+                .uptime_usec = 2,
+                .last_request = 3,
+                .last_sequence = 4,
+        };
+        uint8_t seed[] = {1, 2, 3};
+        AgentWelcome welcome = {.version = AGENT_VERSION, .seed = seed, .seed_size = 3};
+        AgentWelcome got_welcome;
+        AgentHello got;
+        size_t size;
+
+        unit_assert_int(agent_hello_encode(&hello, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_hello_decode(space, size, &got), 0);
+        unit_assert_string(got.kernel, "6.1.192-uvm");
+        unit_assert_int(got.last_request, 3);
+        unit_assert_int(got.last_sequence, 4);
+        agent_hello_done(&got);
+
+        unit_assert_int(agent_welcome_encode(&welcome, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_welcome_decode(space, size, &got_welcome), 0);
+        unit_assert_int(got_welcome.seed_size, 3);
+        unit_assert_bytes(got_welcome.seed, seed, 3);
+        agent_welcome_done(&got_welcome);
+}
+
+static void test_exited(void)
+{
+        static const AgentExited exited = {
+                .sequence = 9,
+                .container = (char *)"c",
+                .process = (char *)"",
+                .exit_code = 137,
+                .signal = 9,
+                .oom = true,
+                .stdout_bytes = UINT64_MAX,
+        };
+        AgentExited got;
+        size_t size;
+
+        unit_assert_int(agent_exited_encode(&exited, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_exited_decode(space, size, &got), 0);
+        unit_assert_int(got.exit_code, 137);
+        unit_assert(got.oom && got.stdout_bytes == UINT64_MAX);
+        unit_assert_string(got.process, "");
+        agent_exited_done(&got);
+}
+
+static void test_preamble(void)
+{
+        AgentPreamble preamble = {AGENT_STREAM_TTY, 0x8877665544332211}, got;
+        uint8_t data[AGENT_PREAMBLE_SIZE];
+
+        agent_preamble_encode(&preamble, data);
+        unit_assert_bytes(data, "uVMs\3\0\0\0\x11", 9);
+        unit_assert_int(agent_preamble_decode(data, &got), 0);
+        unit_assert(got.which == AGENT_STREAM_TTY && got.token == preamble.token);
+        data[4] = 4;
+        unit_assert_int(agent_preamble_decode(data, &got), -EBADMSG);
+        data[4] = 0;
+        data[5] = 1;
+        unit_assert_int(agent_preamble_decode(data, &got), -EBADMSG);
+}
+
+static void test_names(void)
+{
+        unit_assert_string(agent_type_to_string(AGENT_REQUEST_CREATE), "create");
+        unit_assert_string(agent_type_to_string(5), "unknown");
+        unit_assert_string(agent_type_to_string(65535), "unknown");
+        unit_assert_int(agent_mount_type_from_string("9p"), AGENT_MOUNT_9P);
+}
+
+UNIT_MAIN(UNIT_TEST(test_create_round_trip), UNIT_TEST(test_create_cut_short),
+          UNIT_TEST(test_bounds), UNIT_TEST(test_count_without_items),
+          UNIT_TEST(test_hello_welcome), UNIT_TEST(test_exited), UNIT_TEST(test_preamble),
+          UNIT_TEST(test_names))
