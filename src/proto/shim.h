@@ -25,10 +25,13 @@
  *                                                     <- PROCESS exited (repeated until acknowledged)
  *      ACK_EXIT                                       <- REPLY; the record is gone
  *      STOP or KILL                                   <- STATE stopping, STATE stopped, REPLY
- *      close: the shim ends once it is stopped and nobody is connected
+ *      close                                          <- the shim ends
  *
- * A stopped shim waits SHIM_LINGER_USEC for somebody to read and then ends all the same; why it
+ * A shim ends when it has stopped, nobody is connected and every exit was acknowledged; before
+ * LAUNCH when its link closes; and always once a SIGTERM or SIGRTMIN+4 has stopped it. Why it
  * stopped stays in /run/uvm/ID/end (ShimEndRecord).
+ *
+ * Both ends set SO_SNDBUF to SHIM_SOCKET_BUFFER, or the largest messages don't fit.
  *
  * Strings are cut to the sizes below by nobody: a longer one makes the message bad. A bad message
  * from uvmd ends the link. Pure; any thread; either side's input is hostile.
@@ -42,13 +45,16 @@
 #include "base/enum.h"
 #include "base/wire.h"
 
+#include "proto/frame.h"
+
 #define SHIM_HEADER_SIZE   8
-#define SHIM_MESSAGE_MAX   (132 * 1024) /* header and body; below a socket's default send buffer */
-#define SHIM_PAYLOAD_MAX   (128 * 1024) /* of an AGENT_REQUEST, REPLY or AGENT_EVENT */
-#define SHIM_PROCESSES_MAX 1024         /* known to one shim, exited ones with no ACK_EXIT too */
-#define SHIM_CLIENTS_MAX   64           /* attached at a time, over all processes */
+#define SHIM_PAYLOAD_MAX   FRAME_PAYLOAD_MAX /* of an AGENT_REQUEST, REPLY or AGENT_EVENT */
+#define SHIM_MESSAGE_MAX   (SHIM_PAYLOAD_MAX + 4096)
+#define SHIM_SOCKET_BUFFER 212992 /* the kernel doubles it; allowed to everybody */
+#define SHIM_PROCESSES_MAX 1024   /* known to one shim, exited ones with no ACK_EXIT too */
+#define SHIM_CLIENTS_MAX   64     /* attached at a time, over all processes */
 #define SHIM_CONSOLE_SIZE  16384
-#define SHIM_LINGER_USEC   (5 * 1000000ULL) /* scaled by UVM_TIME_SCALE */
+#define SHIM_STOP_USEC     (5 * 1000000ULL) /* scaled by UVM_TIME_SCALE */
 
 #define SHIM_NAME_MAX    64
 #define SHIM_HOST_MAX    64
@@ -101,7 +107,7 @@ ENUM_DECLARE(shim_state, ShimState);
 /* Why it stopped; the names are those of org.uvm1.Sandbox.Reason ("" for none). */
 typedef enum ShimReason {
         SHIM_REASON_NONE,
-        SHIM_REASON_EXITED,       /* the guest said goodbye: it had nothing more to do */
+        SHIM_REASON_EXITED,       /* the main process had exited (SHIM_PROCESS_MAIN) */
         SHIM_REASON_POWEROFF,     /* the guest said goodbye: somebody in it asked for poweroff */
         SHIM_REASON_STOPPED,      /* STOP, SIGTERM, SIGRTMIN+4 */
         SHIM_REASON_KILLED,       /* KILL, or a signal to the VMM that was not ours */
@@ -134,6 +140,7 @@ typedef enum ShimFlags {
         SHIM_PROCESS_TTY = 1 << 0,     /* one bidirectional stream */
         SHIM_PROCESS_STDIN = 1 << 1,   /* has a standard input; else the agent gives it /dev/null */
         SHIM_PROCESS_JOURNAL = 1 << 2, /* its output goes to the journal */
+        SHIM_PROCESS_MAIN = 1 << 3,    /* when it exits the machine is shut down */
         SHIM_ATTACH_PRIMARY = 1 << 0,  /* the process waits for this client rather than lose output;
                                           the end of its input is the end of the process's input */
         SHIM_DEVICE_READ_ONLY = 1 << 0,
@@ -157,8 +164,8 @@ typedef struct ShimLaunch {
         uint32_t max_vcpus;
         uint32_t slots;     /* virtio-mmio slots */
         uint64_t memory;    /* bytes */
-        uint64_t boot_usec; /* BOOT → the agent's hello; already scaled */
-        uint64_t stop_usec; /* grace of a SIGTERM, from it to SIGKILL of the VMM; already scaled */
+        uint64_t boot_usec; /* BOOT → the agent's hello; the shim scales it (clock_limit_usec) */
+        uint64_t stop_usec; /* grace for the containers after SIGTERM or the main exit; as above */
         char vmm[SHIM_PATH_MAX + 1];        /* the program uvm-vmm */
         char cmdline[SHIM_CMDLINE_MAX + 1]; /* appended to the guest kernel's */
         char hostname[SHIM_HOST_MAX + 1];   /* the guest's */
@@ -186,25 +193,29 @@ typedef struct ShimRemoveDevice {
 
 /*
  * Passes one request of src/proto/agent.h to the guest. It waits while the guest boots or the link
- * to the agent breaks; it is answered when the agent answers, or with -ECANCELED when the guest ends.
- * @process: what a successful answer makes running, 0 for requests that start nothing.
+ * to the agent is broken; it is answered when the agent answers, or with -ECANCELED when the guest
+ * ends. The REPLY's payload is an AgentReply. @process: what a successful answer makes running
+ * (START, EXEC), 0 for requests that start nothing.
  */
 typedef struct ShimAgentRequest {
         uint64_t process;
-        uint32_t type;          /* AgentType */
+        uint32_t type; /* AGENT_REQUEST_*; PLUG, UNPLUG and SHUTDOWN are the shim's own: -EPERM */
         const uint8_t *payload; /* borrowed */
         size_t payload_size;
 } ShimAgentRequest;
 
 /*
- * Makes a process known before the agent is asked to start it: @process is the token with which its
- * streams come in, chosen by uvmd, not 0, unique in the sandbox. The names are for the journal.
+ * Makes a process known before the agent is asked to create it: @process is the token with which
+ * its streams come in (AgentProcessSpec.token), chosen by uvmd, not 0, unique in the sandbox. The
+ * spec must attach stdout and stderr, and stdin or the terminal as the flags say.
+ * REPLY: -EEXIST token or ids are in use, -ENOSPC too many.
  */
 typedef struct ShimAddProcess {
         uint64_t process;
-        uint32_t flags;                     /* SHIM_PROCESS_* */
-        char container[SHIM_NAME_MAX + 1];  /* UVM_CONTAINER */
-        char label[SHIM_NAME_MAX + 1];      /* UVM_PROCESS; "" for a container's first */
+        uint32_t flags;                       /* SHIM_PROCESS_* */
+        char container_id[SHIM_NAME_MAX + 1]; /* the agent's; the journal's UVM_CONTAINER */
+        char process_id[SHIM_NAME_MAX + 1]; /* the agent's, "" for a container's own; UVM_PROCESS */
+        char container[SHIM_NAME_MAX + 1];  /* its name: UVM_CONTAINER_NAME */
         char identifier[SHIM_NAME_MAX + 1]; /* SYSLOG_IDENTIFIER */
 } ShimAddProcess;
 
@@ -233,12 +244,14 @@ typedef struct ShimAttach {
         uint32_t streams;
 } ShimAttach;
 
-/* Drops the record of a process that has exited, or one that was added and never started. */
+/* Drops the record of a process that has exited or failed, or was added and never started; -EBUSY
+ * while it runs. */
 typedef struct ShimAckExit {
         uint64_t process;
 } ShimAckExit;
 
-/* A clean shutdown by the agent, SIGKILL after @grace_usec; answered when stopped. */
+/* A clean shutdown by the agent, which gives the containers @grace_usec (unscaled) between SIGTERM
+ * and SIGKILL; a guest that isn't done SHIM_STOP_USEC later is killed. Answered when stopped. */
 typedef struct ShimStop {
         uint64_t grace_usec;
 } ShimStop;
@@ -280,16 +293,17 @@ typedef enum ShimProcessState {
         SHIM_PROCESS_ADDED,
         SHIM_PROCESS_STARTING, /* the agent was asked */
         SHIM_PROCESS_RUNNING,
+        SHIM_PROCESS_FAILED, /* the agent could not start it: @code is 125, 126 or 127 */
         SHIM_PROCESS_EXITED, /* and all its output has been handed over */
         SHIM_PROCESS_STATE_MAX_,
 } ShimProcessState;
 ENUM_DECLARE(shim_process_state, ShimProcessState);
 
-/* When a process was started and when it has exited; all of them after HELLO. */
+/* On each change of state; all of them after HELLO. */
 typedef struct ShimProcess {
         uint64_t process;
         ShimProcessState state;
-        int32_t code;           /* exited: 0–255, 128 + n for signal n; else -1 */
+        int32_t code;           /* failed and exited: 0–255, 128 + n for signal n; else -1 */
         bool oom;               /* the guest's kernel killed it for want of memory */
         bool lost;              /* the guest ended under it: @code is 137 and nobody saw its exit */
         bool has_primary;       /* a primary client is attached */
@@ -304,8 +318,8 @@ typedef struct ShimAgentEvent {
         size_t payload_size;
 } ShimAgentEvent;
 
-/* The VMM's and the agent's figures, each as it came in: src/proto/control.h and agent.h. One of
- * them is empty when that side can't answer now. */
+/* The VMM's message CONTROL_STATS (src/proto/control.h) and the agent's AgentReply with the whole
+ * machine's AgentStats, each as it came in. One is empty when that side can't answer. */
 typedef struct ShimStats {
         const uint8_t *vmm;
         size_t vmm_size;
