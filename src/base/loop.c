@@ -16,6 +16,10 @@ struct Loop {
         int code;
         List timers; /* by deadline, soonest first */
 
+        void (*before_wait)(void *userdata);
+        void (*after_wait)(void *userdata);
+        void *wait_userdata;
+
         /* The batch at hand: a removed source is cleared from it. */
         struct epoll_event batch[LOOP_BATCH];
         int n_batch;
@@ -107,14 +111,33 @@ static int loop_dispatch_batch(Loop *loop)
         return 0;
 }
 
+void loop_set_wait_hooks(Loop *loop, void (*before)(void *), void (*after)(void *), void *userdata)
+{
+        loop->before_wait = before;
+        loop->after_wait = after;
+        loop->wait_userdata = userdata;
+}
+
+static int loop_wait(Loop *loop, int timeout_msec)
+{
+        int n, r;
+
+        if (loop->before_wait)
+                loop->before_wait(loop->wait_userdata);
+        n = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, timeout_msec);
+        r = n < 0 ? errno_neg() : n;
+        if (loop->after_wait)
+                loop->after_wait(loop->wait_userdata);
+        return r;
+}
+
 int loop_step(Loop *loop, uint64_t limit_usec)
 {
         int n, r;
 
-        n = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH,
-                       loop_timeout_msec(loop, limit_usec));
+        n = loop_wait(loop, loop_timeout_msec(loop, limit_usec));
         if (n < 0)
-                return errno == EINTR ? 0 : errno_neg();
+                return n == -EINTR ? 0 : n;
         loop->n_batch = n;
         r = loop_dispatch_batch(loop);
         loop->n_batch = 0;

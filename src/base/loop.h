@@ -49,6 +49,12 @@ DEFINE_CLEANUP(Loop *, loop_free)
 int loop_run(Loop *loop);
 void loop_stop(Loop *loop, int code);
 
+/*
+ * For a lock that is held while handlers run: @before is called right before the loop waits and
+ * @after right behind it, both with @userdata. NULL: none.
+ */
+void loop_set_wait_hooks(Loop *loop, void (*before)(void *), void (*after)(void *), void *userdata);
+
 /* Waits at most @limit_usec (UINT64_MAX: for ever) and dispatches one batch. 0 or -errno. */
 int loop_step(Loop *loop, uint64_t limit_usec);
 
