@@ -1,0 +1,117 @@
+/* From a configuration to a running container; see launch.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "client/late.h"
+#include "client/objects.h"
+#include "uvmctl/launch.h"
+
+void launch_done(Launch *launch)
+{
+        free(launch->sandbox);
+        free(launch->container);
+}
+
+static int launch_create_sandbox(Launch *launch, sd_bus *bus, const Setup *setup)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL;
+        int r = client_message_new(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "CreateSandbox",
+                                   &message);
+
+        if (r)
+                return r;
+        if (sd_bus_message_append(message, "s", setup->name ? setup->name : "") < 0)
+                return client_fail("the name can't be sent");
+        r = setup_append_sandbox(setup, message);
+        if (r)
+                return r;
+        r = client_send(bus, message, &reply);
+        if (r)
+                return r;
+        launch->owns_sandbox = true;
+        return client_read_path(reply, &launch->sandbox);
+}
+
+static int launch_find_sandbox(Launch *launch, sd_bus *bus, const char *name)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r = client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "GetSandbox", &reply, "s",
+                            name);
+
+        return r ? r : client_read_path(reply, &launch->sandbox);
+}
+
+static int launch_create_container(Launch *launch, sd_bus *bus, const Setup *setup,
+                                   const char *image, char **command)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL;
+        int r = client_message_new(bus, launch->sandbox, CLIENT_SANDBOX, "CreateContainer",
+                                   &message);
+
+        if (r)
+                return r;
+        if (sd_bus_message_append(message, "s", setup->name ? setup->name : "") < 0)
+                return client_fail("the name can't be sent");
+        r = setup_append_container(setup, message, image, command);
+        if (r)
+                return r;
+        r = client_send(bus, message, &reply);
+        return r ? r : client_read_path(reply, &launch->container);
+}
+
+int launch_create(Launch *launch, sd_bus *bus, const Setup *setup, const char *image,
+                  char **command)
+{
+        int r = setup->sandbox ? launch_find_sandbox(launch, bus, setup->sandbox)
+                               : launch_create_sandbox(launch, bus, setup);
+
+        if (r)
+                return r;
+        r = launch_create_container(launch, bus, setup, image, command);
+        if (r)
+                launch_undo(launch, bus);
+        return r;
+}
+
+void launch_undo(const Launch *launch, sd_bus *bus)
+{
+        const char *path = launch->owns_sandbox ? launch->sandbox : launch->container;
+
+        if (!path)
+                return;
+        sd_bus_call_method(
+                bus, "org.uvm1", path,
+                client_interface_name(launch->owns_sandbox ? CLIENT_SANDBOX : CLIENT_CONTAINER),
+                "Delete", NULL, NULL, "b", 1);
+}
+
+/* The state of the sandbox, in new memory. */
+static int launch_get_state(const Launch *launch, sd_bus *bus, char **ret)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = sd_bus_get_property_string(bus, "org.uvm1", launch->sandbox,
+                                           client_interface_name(CLIENT_SANDBOX), "State", &error,
+                                           ret);
+
+        if (sd_bus_error_is_set(&error))
+                return client_report(&error);
+        return r < 0 ? client_fail_errno(r, "cannot call uvmd") : 0;
+}
+
+int launch_start(const Launch *launch, sd_bus *bus, const char *name)
+{
+        _cleanup_(freep) char *state = NULL, *what = NULL;
+        int r = launch_get_state(launch, bus, &state);
+
+        if (r)
+                return r;
+        if (asprintf(&what, "Starting %s …", name ? name : "the virtual machine") < 0)
+                what = NULL;
+        if (strcmp(state, "running") != 0)
+                r = client_call_late(bus, launch->sandbox, CLIENT_SANDBOX, "Start", what);
+        if (!r)
+                r = client_call_late(bus, launch->container, CLIENT_CONTAINER, "Start", what);
+        return r;
+}

@@ -1,0 +1,359 @@
+/* The options of run, create and exec; see setup.h. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/parse.h"
+#include "uvmctl/setup.h"
+#include "uvmctl/signals.h"
+
+const char setup_help[] = SETUP_HELP_PROCESS
+        "  -d, --detach              print the container's id and leave it running\n"
+        "      --rm                  remove it once it has exited\n"
+        "      --name NAME           of the container and its sandbox\n"
+        "      --sandbox NAME        put it into this sandbox instead of one of its own\n"
+        "  -m, --memory SIZE         the guest's memory, e.g. 256m (128m)\n"
+        "      --cpus N              CPUs; a fraction limits their time (1)\n"
+        "  -h, --hostname NAME       of the guest (the name)\n"
+        "      --entrypoint COMMAND  instead of the image's\n"
+        "      --read-only           no writable layer\n"
+        "      --tmpfs DIR[:OPTIONS] a file system in memory\n"
+        "      --cap-add CAPABILITY, --cap-drop CAPABILITY\n"
+        "      --ulimit NAME=SOFT[:HARD]\n"
+        "      --pids-limit N        processes in the container\n"
+        "      --stop-signal SIGNAL  what stop sends first (SIGTERM)\n"
+        "  -l, --label K=V\n"
+        "      --log-driver DRIVER   journald or none\n"
+        "      --memory-max SIZE, --memory-high SIZE, --cpu-quota PERCENT%, --cpu-weight N,\n"
+        "      --io-weight N, --tasks-max N\n"
+        "                            limits of the virtual machine's scope on the host\n"
+        "      --slice SLICE         where the scope goes (uvm.slice)\n"
+        "      --firmware FILE       a firmware image made by uvm-mkfw\n"
+        "      --kernel-arguments TEXT\n"
+        "      --boot-timeout SECONDS\n";
+
+enum {
+        OPT_RM = 256,
+        OPT_NAME,
+        OPT_SANDBOX,
+        OPT_CPUS,
+        OPT_ENTRYPOINT,
+        OPT_READ_ONLY,
+        OPT_TMPFS,
+        OPT_CAP_ADD,
+        OPT_CAP_DROP,
+        OPT_ULIMIT,
+        OPT_PIDS_LIMIT,
+        OPT_STOP_SIGNAL,
+        OPT_LOG_DRIVER,
+        OPT_MEMORY_MAX,
+        OPT_MEMORY_HIGH,
+        OPT_CPU_QUOTA,
+        OPT_CPU_WEIGHT,
+        OPT_IO_WEIGHT,
+        OPT_TASKS_MAX,
+        OPT_SLICE,
+        OPT_FIRMWARE,
+        OPT_KERNEL_ARGUMENTS,
+        OPT_BOOT_TIMEOUT,
+        OPT_ENV_FILE,
+        OPT_PRIVILEGED,
+        OPT_DETACH_KEYS,
+};
+
+#define SETUP_OPTIONS_PROCESS                                                                      \
+        {"interactive", no_argument, NULL, 'i'}, {"tty", no_argument, NULL, 't'},                  \
+                {"env", required_argument, NULL, 'e'},                                             \
+                {"env-file", required_argument, NULL, OPT_ENV_FILE},                               \
+                {"workdir", required_argument, NULL, 'w'}, {"user", required_argument, NULL, 'u'}, \
+                {"privileged", no_argument, NULL, OPT_PRIVILEGED},                                 \
+                {"detach-keys", required_argument, NULL, OPT_DETACH_KEYS},                         \
+        {                                                                                          \
+                "detach", no_argument, NULL, 'd'                                                   \
+        }
+
+static const struct option options_exec[] = {SETUP_OPTIONS_PROCESS, {0}};
+
+static const struct option options_run[] = {
+        SETUP_OPTIONS_PROCESS,
+        {"rm", no_argument, NULL, OPT_RM},
+        {"name", required_argument, NULL, OPT_NAME},
+        {"sandbox", required_argument, NULL, OPT_SANDBOX},
+        {"memory", required_argument, NULL, 'm'},
+        {"cpus", required_argument, NULL, OPT_CPUS},
+        {"hostname", required_argument, NULL, 'h'},
+        {"entrypoint", required_argument, NULL, OPT_ENTRYPOINT},
+        {"read-only", no_argument, NULL, OPT_READ_ONLY},
+        {"tmpfs", required_argument, NULL, OPT_TMPFS},
+        {"cap-add", required_argument, NULL, OPT_CAP_ADD},
+        {"cap-drop", required_argument, NULL, OPT_CAP_DROP},
+        {"ulimit", required_argument, NULL, OPT_ULIMIT},
+        {"pids-limit", required_argument, NULL, OPT_PIDS_LIMIT},
+        {"stop-signal", required_argument, NULL, OPT_STOP_SIGNAL},
+        {"label", required_argument, NULL, 'l'},
+        {"log-driver", required_argument, NULL, OPT_LOG_DRIVER},
+        {"memory-max", required_argument, NULL, OPT_MEMORY_MAX},
+        {"memory-high", required_argument, NULL, OPT_MEMORY_HIGH},
+        {"cpu-quota", required_argument, NULL, OPT_CPU_QUOTA},
+        {"cpu-weight", required_argument, NULL, OPT_CPU_WEIGHT},
+        {"io-weight", required_argument, NULL, OPT_IO_WEIGHT},
+        {"tasks-max", required_argument, NULL, OPT_TASKS_MAX},
+        {"slice", required_argument, NULL, OPT_SLICE},
+        {"firmware", required_argument, NULL, OPT_FIRMWARE},
+        {"kernel-arguments", required_argument, NULL, OPT_KERNEL_ARGUMENTS},
+        {"boot-timeout", required_argument, NULL, OPT_BOOT_TIMEOUT},
+        {0},
+};
+
+static void array_add(char ***array, size_t *n, char *item)
+{
+        char **grown = reallocarray(*array, *n + 1, sizeof(*grown));
+
+        if (!grown || !item)
+                abort();
+        grown[(*n)++] = item;
+        *array = grown;
+}
+
+/* "K=V" as it is, "K" with the value that it has here, if it has one. */
+static void setup_add_environment(Setup *setup, const char *text)
+{
+        const char *value;
+        char *entry;
+
+        if (strchr(text, '=')) {
+                entry = strdup(text);
+        } else {
+                value = getenv(text);
+                if (!value)
+                        return;
+                if (asprintf(&entry, "%s=%s", text, value) < 0)
+                        entry = NULL;
+        }
+        array_add(&setup->environment, &setup->n_environment, entry);
+}
+
+static int setup_read_env_file(Setup *setup, const char *path)
+{
+        FILE *file = fopen(path, "re");
+        _cleanup_(freep) char *line = NULL;
+        size_t room = 0;
+        ssize_t n;
+
+        if (!file)
+                return client_fail_errno(-errno, "--env-file %s", path);
+        while ((n = getline(&line, &room, file)) > 0) {
+                if (line[n - 1] == '\n')
+                        line[n - 1] = 0;
+                if (line[0] && line[0] != '#')
+                        setup_add_environment(setup, line);
+        }
+        fclose(file);
+        return 0;
+}
+
+static int setup_bytes(const Verb *verb, const char *option, uint64_t *ret)
+{
+        if (parse_bytes(optarg, ret) < 0)
+                return verb_usage_error(verb, "%s: \"%s\" is no size such as 256m or 1.5g", option,
+                                        optarg);
+        return 0;
+}
+
+static int setup_count(const Verb *verb, const char *option, uint64_t min, uint64_t max,
+                       uint64_t *ret)
+{
+        if (parse_u64(optarg, min, max, ret) < 0)
+                return verb_usage_error(verb, "%s: \"%s\" is no whole number from %llu to %llu",
+                                        option, optarg, (unsigned long long)min,
+                                        (unsigned long long)max);
+        return 0;
+}
+
+/* "150%" of one CPU, as systemd takes it, to µs a second. */
+static int setup_cpu_quota(const Verb *verb, uint64_t *ret)
+{
+        char text[16];
+        size_t size = strlen(optarg);
+        uint64_t percent;
+
+        if (size < 2 || size > sizeof(text) || optarg[size - 1] != '%')
+                return verb_usage_error(verb, "--cpu-quota: \"%s\" is no share such as 50%%",
+                                        optarg);
+        memcpy(text, optarg, size - 1);
+        text[size - 1] = 0;
+        if (parse_u64(text, 1, 100000, &percent) < 0)
+                return verb_usage_error(verb, "--cpu-quota: \"%s\" is no share such as 50%%",
+                                        optarg);
+        *ret = percent * (USEC_PER_SEC / 100);
+        return 0;
+}
+
+static int setup_seconds(const Verb *verb, const char *option, uint64_t *ret)
+{
+        uint64_t milli;
+
+        if (parse_milli(optarg, 3600000, &milli) < 0)
+                return verb_usage_error(verb, "%s: \"%s\" is no number of seconds up to 3600",
+                                        option, optarg);
+        *ret = milli * USEC_PER_MSEC;
+        return 0;
+}
+
+static int setup_parse_limit(Setup *setup, const Verb *verb, int option)
+{
+        switch (option) {
+        case 'm':
+                return setup_bytes(verb, "--memory", &setup->memory);
+        case OPT_MEMORY_MAX:
+                return setup_bytes(verb, "--memory-max", &setup->memory_max);
+        case OPT_MEMORY_HIGH:
+                return setup_bytes(verb, "--memory-high", &setup->memory_high);
+        case OPT_CPUS:
+                if (parse_milli(optarg, 32000, &setup->milli_cpus) < 0)
+                        return verb_usage_error(
+                                verb, "--cpus: \"%s\" is no number of CPUs up to 32", optarg);
+                return 0;
+        case OPT_CPU_QUOTA:
+                return setup_cpu_quota(verb, &setup->cpu_quota_usec);
+        case OPT_CPU_WEIGHT:
+                return setup_count(verb, "--cpu-weight", 1, 10000, &setup->cpu_weight);
+        case OPT_IO_WEIGHT:
+                return setup_count(verb, "--io-weight", 1, 10000, &setup->io_weight);
+        case OPT_TASKS_MAX:
+                return setup_count(verb, "--tasks-max", 1, UINT32_MAX, &setup->tasks_max);
+        case OPT_PIDS_LIMIT:
+                return setup_count(verb, "--pids-limit", 1, 4194304, &setup->pids_limit);
+        case OPT_BOOT_TIMEOUT:
+                return setup_seconds(verb, "--boot-timeout", &setup->boot_timeout_usec);
+        default:
+                return client_fail("wrong arguments\nTry: uvmctl %s --help", verb->name);
+        }
+}
+
+static int setup_parse_process(Setup *setup, const Verb *verb, int option)
+{
+        switch (option) {
+        case 'i':
+                setup->interactive = true;
+                return 0;
+        case 't':
+                setup->terminal = true;
+                return 0;
+        case 'd':
+                setup->detach = true;
+                return 0;
+        case 'e':
+                setup_add_environment(setup, optarg);
+                return 0;
+        case OPT_ENV_FILE:
+                return setup_read_env_file(setup, optarg);
+        case 'w':
+                setup->workdir = optarg;
+                return 0;
+        case 'u':
+                setup->user = optarg;
+                return 0;
+        case OPT_PRIVILEGED:
+                setup->privileged = true;
+                return 0;
+        case OPT_DETACH_KEYS:
+                setup->detach_keys = optarg;
+                return 0;
+        default:
+                return setup_parse_limit(setup, verb, option);
+        }
+}
+
+static int setup_parse_option(Setup *setup, const Verb *verb, int option)
+{
+        switch (option) {
+        case OPT_RM:
+                setup->remove = true;
+                return 0;
+        case OPT_NAME:
+                setup->name = optarg;
+                return 0;
+        case OPT_SANDBOX:
+                setup->sandbox = optarg;
+                return 0;
+        case 'h':
+                setup->hostname = optarg;
+                return 0;
+        case OPT_ENTRYPOINT:
+                setup->entrypoint = optarg;
+                return 0;
+        case OPT_READ_ONLY:
+                setup->read_only = true;
+                return 0;
+        case OPT_TMPFS:
+                array_add(&setup->tmpfs, &setup->n_tmpfs, optarg);
+                return 0;
+        case OPT_CAP_ADD:
+                array_add(&setup->cap_add, &setup->n_cap_add, optarg);
+                return 0;
+        case OPT_CAP_DROP:
+                array_add(&setup->cap_drop, &setup->n_cap_drop, optarg);
+                return 0;
+        case OPT_ULIMIT:
+                array_add(&setup->ulimits, &setup->n_ulimits, optarg);
+                return 0;
+        case OPT_STOP_SIGNAL:
+                setup->stop_signal = signal_parse(optarg);
+                return setup->stop_signal > 0
+                               ? 0
+                               : verb_usage_error(verb, "there is no signal \"%s\"", optarg);
+        case 'l':
+                array_add(&setup->labels, &setup->n_labels, optarg);
+                return 0;
+        case OPT_LOG_DRIVER:
+                setup->log_driver = optarg;
+                return 0;
+        case OPT_SLICE:
+                setup->slice = optarg;
+                return 0;
+        case OPT_FIRMWARE:
+                setup->firmware = optarg;
+                return 0;
+        case OPT_KERNEL_ARGUMENTS:
+                setup->kernel_arguments = optarg;
+                return 0;
+        default:
+                return setup_parse_process(setup, verb, option);
+        }
+}
+
+int setup_parse(Setup *setup, const Verb *verb, int argc, char **argv, bool is_exec)
+{
+        /* "+": what follows the image or container is the command's own. */
+        const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:";
+        int option;
+
+        *setup = (Setup){0};
+        while ((option = getopt_long(argc, argv, shorts, is_exec ? options_exec : options_run,
+                                     NULL)) >= 0) {
+                int r = setup_parse_option(setup, verb, option);
+
+                if (r)
+                        return r;
+        }
+        if (setup->detach && setup->remove && is_exec)
+                return verb_usage_error(verb, "-d and --rm don't go together");
+        return 0;
+}
+
+void setup_done(Setup *setup)
+{
+        for (size_t i = 0; i < setup->n_environment; i++)
+                free(setup->environment[i]);
+        free(setup->environment);
+        free(setup->labels);
+        free(setup->tmpfs);
+        free(setup->cap_add);
+        free(setup->cap_drop);
+        free(setup->ulimits);
+}
