@@ -4,6 +4,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <json-c/json.h>
 #include <systemd/sd-bus.h>
 

@@ -1,4 +1,4 @@
-/* From a configuration to a running container; see launch.h. */
+/* From a set-up to a running container; see launch.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* From a configuration to a container, and from a created container to a running one. */
+/* From a set-up to a container, and from a created container to a running one. */
 #pragma once
 
 #include "uvmctl/setup.h"

@@ -1,4 +1,4 @@
-/* A configuration as the a{sv} of uvmd's calls: keys as in dbus/org.uvm1.*.xml. */
+/* A set-up as the a{sv} of uvmd's calls: keys as in dbus/org.uvm1.*.xml. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
