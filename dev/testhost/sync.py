@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 import client
 import transfer
@@ -36,13 +35,8 @@ def run(command, **keywords):
         raise SystemExit("host: failed: " + " ".join(command))
 
 
-def compile_tree(build):
-    if not os.path.exists(build + "/build.ninja"):
-        say("meson setup " + build)
-        run(["meson", "setup", build, ROOT])
-    done = subprocess.run(["ninja", "-C", build], stdin=subprocess.DEVNULL, stdout=sys.stderr,
-                          check=False)
-    if done.returncode:
+def compile_tree():
+    if subprocess.run([ROOT + "/dev/build"], stdin=subprocess.DEVNULL, check=False).returncode:
         raise SystemExit("host: the tree does not build")
 
 
@@ -86,7 +80,7 @@ def send(instance, stage, changed, gone):
 def sync(instance, build=True):
     directory = build_directory()
     if build:
-        compile_tree(directory)
+        compile_tree()
     new = manifest(stage_tree(directory))
     instance.ensure()
     record = instance.directory + "/synced.json"

@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# The host suite: each folder of test/host with a `run` is a scenario, run as root in the test host;
+# one with an `outside` runs here and uses dev/host itself. A scenario that fails or leaves something
+# behind is not followed by others in the same host: they get a new one. Adds to dev/test's sums.
+
+SCENARIO_SECONDS=600
+SCENARIO_HOME=/root/test
+
+# The host is the scenarios' own unless the caller chose one.
+scenario_host() {
+        UVM_HOST=${UVM_HOST:-test} "$UVM_ROOT/dev/host" "$@"
+}
+
+# A host with this tree installed in it. --no-build: dev/test built it, or was told not to.
+scenario_host_prepare() {
+        scenario_host start
+        scenario_host sync --no-build
+        scenario_host run -n "rm -rf $SCENARIO_HOME"
+        scenario_host put "$UVM_ROOT/test/host" "$SCENARIO_HOME/host"
+}
+
+scenario_names() {
+        local path
+        for path in "$UVM_ROOT"/test/host/*/{run,outside}; do
+                if [ -x "$path" ]; then
+                        basename "$(dirname "$path")"
+                fi
+        done | LC_ALL=C sort -u
+}
+
+# Output in $2. 77 means skipped.
+scenario_run() {
+        local name=$1 log=$2
+        if [ -x "$UVM_ROOT/test/host/$name/outside" ]; then
+                (cd "$UVM_ROOT" && UVM_HOST=${UVM_HOST:-test} timeout "$SCENARIO_SECONDS" \
+                        "test/host/$name/outside") </dev/null >"$log" 2>&1
+        else
+                UVM_HOST=${UVM_HOST:-test} timeout "$SCENARIO_SECONDS" "$UVM_ROOT/dev/host" \
+                        run -n -C "$SCENARIO_HOME/host/$name" "$SCENARIO_HOME/host/scenario" \
+                        "$name" </dev/null >"$log" 2>&1
+        fi
+}
+
+# run_scenarios KEEP [NAME...]: these, or all. KEEP: empty, or the host stays as the last left it.
+run_scenarios() {
+        local keep=$1 names name log rc started fresh=''
+        shift
+        names=("$@")
+        if [ $# -eq 0 ]; then
+                mapfile -t names < <(scenario_names)
+        fi
+        if [ ${#names[@]} -eq 0 ]; then
+                skip_suite host "no scenarios"
+                return
+        fi
+        mkdir -p "$STEP_LOGS"
+        for name in "${names[@]}"; do
+                if [ -z "$fresh" ]; then
+                        scenario_host_prepare
+                        fresh=yes
+                fi
+                log=$STEP_LOGS/scenario-$name.log started=$SECONDS rc=0
+                scenario_run "$name" "$log" || rc=$?
+                case $rc in
+                0)
+                        printf 'ok host/%s (%d s)\n' "$name" $((SECONDS - started))
+                        passed=$((passed + 1))
+                        ;;
+                77)
+                        printf 'ok host/%s # SKIP %s\n' "$name" "$(tail -n 1 "$log")"
+                        skipped=$((skipped + 1))
+                        ;;
+                *)
+                        printf 'not ok host/%s (exit %d after %d s; log: %s)\n' "$name" "$rc" \
+                                $((SECONDS - started)) "$log"
+                        tail -n 60 "$log" | sed 's/^/    /'
+                        failed=$((failed + 1))
+                        [ -n "$keep" ] && break
+                        scenario_host stop
+                        fresh=''
+                        ;;
+                esac
+        done
+        if [ -n "$keep" ]; then
+                say "enter it with: UVM_HOST=${UVM_HOST:-test} dev/host shell"
+        else
+                scenario_host stop
+        fi
+}
