@@ -12,6 +12,9 @@ from client import say
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 
+# What is run there from /root, as it is in the tree.
+SCENARIOS = ("test/host", "test/bench")
+
 # What to do there when an installed path contains the word on the left, in this order.
 SETTLE = (
     ("/sysusers.d/", "systemd-sysusers"),
@@ -44,6 +47,10 @@ def stage_tree(build):
     stage = build + "/stage"
     shutil.rmtree(stage, ignore_errors=True)
     run(["meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", stage])
+    for part in SCENARIOS:
+        source = os.path.join(ROOT, part)
+        if os.path.isdir(source):
+            shutil.copytree(source, os.path.join(stage, "root", part), symlinks=True)
     return stage
 
 
