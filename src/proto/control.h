@@ -5,8 +5,9 @@
  *   | type | flags | serial | payload … |        little-endian, flags are 0
  *
  * The shim asks, with serials of its own choice but 0; each request gets exactly one REPLY (or
- * STATS) with its serial, in order. Messages that the VMM sends by itself have serial 0. A message
- * that isn't well-formed ends the link: the VMM ends with CONTROL_END_PROTOCOL_ERROR.
+ * STATS) with its serial, a late one for PAUSE and VSOCK_CONNECT, and for STOP the ENDED itself.
+ * Messages that the VMM sends by itself have serial 0. A message that isn't well-formed ends the
+ * link: the VMM ends with CONTROL_END_PROTOCOL_ERROR.
  *
  *   VMM   READY                                     jailed and waiting
  *   shim  CONFIGURE + /dev/kvm, firmware, console   once
@@ -15,7 +16,8 @@
  *   VMM   PHASE …, VSOCK_ACCEPTED …
  *   shim  PAUSE, RESUME, VSOCK_CONNECT, REMOVE_DEVICE, GET_STATS …
  *   shim  STOP, or the guest ends
- *   VMM   ENDED                                     the last message; the process exits 0
+ *   VMM   ENDED                                     the last message; the process exits
+ *                                                   with 0 if the reason is STOPPED or the guest's
  *
  * The end of the link means STOP to the VMM. Fds go with the message that names them, in the order
  * given at each payload. Pure: no state, no system calls. Every byte is checked by the decoder.

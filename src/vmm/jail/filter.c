@@ -55,6 +55,8 @@ static const int filter_calls[] = {
         SCMP_SYS(poll),
         SCMP_SYS(ppoll),
         SCMP_SYS(eventfd2),
+        SCMP_SYS(timerfd_create), /* console output waits a little for more */
+        SCMP_SYS(timerfd_settime),
         /* Memory: malloc, guest memory, vCPU state pages. mmap and mprotect: never executable. */
         SCMP_SYS(brk),
         SCMP_SYS(munmap),

@@ -123,8 +123,9 @@ struct VirtioDevice {
         VirtioCounters counters;
 
         /* Set by the transport while plugged; NULL and FD_NONE otherwise. */
-        atomic_uint *interrupt_status; /* VIRTIO_INTERRUPT_* */
-        int interrupt_fd;              /* an irqfd: writing raises the slot's line once */
+        atomic_uint *interrupt_status;   /* VIRTIO_INTERRUPT_* */
+        int interrupt_fd;                /* an irqfd: writing raises the slot's line once */
+        int kick_fds[VIRTIO_QUEUES_MAX]; /* ioeventfds: writing has notify called from the loop */
 };
 
 /* Fills the common part; borrows @loop and @memory, which outlive every device. */
@@ -138,10 +139,11 @@ void virtio_device_reset(VirtioDevice *device);
 VirtioDevice *virtio_device_free(VirtioDevice *device);
 DEFINE_CLEANUP(VirtioDevice *, virtio_device_free)
 
-/* The driver wrote DRIVER_OK: starts the ready queues and activates. Returns as ops->activate. */
+/* The driver wrote DRIVER_OK: starts the ready queues and activates. 0 or -errno: what the guest did
+ * wrong is dealt with by virtio_device_fail(). */
 int virtio_device_activate(VirtioDevice *device);
 
-/* A kick of @queue, ignored unless the driver is ready. Returns as ops->notify. */
+/* A kick of @queue, ignored unless the driver is ready. Returns as virtio_device_activate(). */
 int virtio_device_notify(VirtioDevice *device, unsigned queue);
 
 static inline bool virtio_device_is_active(const VirtioDevice *device)

@@ -23,7 +23,8 @@
  *   return r == VIRTIO_QUEUE_E_EMPTY ? 0 : r;
  *
  * Notifications: while a device pops, the guest needs not kick; a pop that finds nothing asks for
- * the next kick first. A device that stops before E_EMPTY must come back by itself.
+ * the next kick first. A device that stops before E_EMPTY must come back by itself. Handlers don't
+ * count: virtio_device_notify() limits their pops and calls again, so that no guest holds the loop.
  */
 #pragma once
 
@@ -60,6 +61,9 @@ typedef struct VirtioQueue {
         bool event_index;                        /* VIRTIO_F_EVENT_IDX was negotiated */
         bool broken;
         uint16_t in_flight;  /* popped and not yet pushed, at most size */
+        bool limited;        /* pops are counted: a guest may refill as fast as they come */
+        bool cut;            /* the limit was met: the caller who set it comes back */
+        uint16_t budget;     /* pops left while limited */
         uint16_t signalled;  /* next_used when the guest was last considered for an interrupt */
         const char *problem; /* which rule the guest broke, for people; NULL while none */
 } VirtioQueue;
@@ -85,6 +89,9 @@ void virtio_queue_reset(VirtioQueue *queue, uint16_t size_max);
  * a size that isn't a power of two up to size_max, a table misaligned or outside memory.
  */
 int virtio_queue_start(VirtioQueue *queue, const GuestMemory *memory, bool event_index);
+
+/* The driver takes the rings away: nothing of them is touched any more until the next start. */
+void virtio_queue_stop(VirtioQueue *queue);
 
 /* Started and not broken. */
 bool virtio_queue_is_live(const VirtioQueue *queue);

@@ -1,0 +1,391 @@
+/* Messages between uvm-shim and uvm-vmm; see control.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/wire.h"
+#include "proto/control.h"
+
+#define VSOCK_CID_MIN 3
+#define VSOCK_CID_MAX (UINT32_MAX - 1ULL)
+
+ENUM_TABLE(control_type, ControlType, CONTROL_TYPE_MAX)
+= {
+        [CONTROL_CONFIGURE] = "configure",
+        [CONTROL_ADD_DEVICE] = "add-device",
+        [CONTROL_REMOVE_DEVICE] = "remove-device",
+        [CONTROL_START] = "start",
+        [CONTROL_PAUSE] = "pause",
+        [CONTROL_RESUME] = "resume",
+        [CONTROL_STOP] = "stop",
+        [CONTROL_VSOCK_LISTEN] = "vsock-listen",
+        [CONTROL_VSOCK_UNLISTEN] = "vsock-unlisten",
+        [CONTROL_VSOCK_CONNECT] = "vsock-connect",
+        [CONTROL_GET_STATS] = "get-stats",
+        [CONTROL_READY] = "ready",
+        [CONTROL_REPLY] = "reply",
+        [CONTROL_STATS] = "stats",
+        [CONTROL_PHASE] = "phase",
+        [CONTROL_VSOCK_ACCEPTED] = "vsock-accepted",
+        [CONTROL_ENDED] = "ended",
+};
+
+ENUM_TABLE(control_device, ControlDevice, CONTROL_DEVICE_MAX)
+= {
+        [CONTROL_DEVICE_RNG] = "rng",
+        [CONTROL_DEVICE_VSOCK] = "vsock",
+        [CONTROL_DEVICE_P9] = "p9",
+};
+
+ENUM_TABLE(control_end, ControlEnd, CONTROL_END_MAX)
+= {
+        [CONTROL_END_STOPPED] = "stopped",
+        [CONTROL_END_GUEST_RESET] = "guest-reset",
+        [CONTROL_END_BOOT_REFUSED] = "boot-refused",
+        [CONTROL_END_TRIPLE_FAULT] = "triple-fault",
+        [CONTROL_END_KVM_ERROR] = "kvm-error",
+        [CONTROL_END_OUT_OF_MEMORY] = "out-of-memory",
+        [CONTROL_END_DEVICE_ERROR] = "device-error",
+        [CONTROL_END_PROTOCOL_ERROR] = "protocol-error",
+        [CONTROL_END_INTERNAL_ERROR] = "internal-error",
+};
+
+ENUM_TABLE(control_exit, ControlExit, CONTROL_EXIT_MAX)
+= {
+        [CONTROL_EXIT_IO] = "io",       [CONTROL_EXIT_MMIO] = "mmio",
+        [CONTROL_EXIT_HALT] = "halt",   [CONTROL_EXIT_SIGNAL] = "signal",
+        [CONTROL_EXIT_OTHER] = "other",
+};
+
+/* A string of at most @size - 1 bytes; longer ones are cut. */
+static void put_text(WireWriter *writer, const char *text, size_t size)
+{
+        wire_put_blob(writer, text, strnlen(text, size - 1));
+}
+
+/* Into @text, which has room for @size bytes with the NUL. Longer ones and NULs inside are bad. */
+static void get_text(WireReader *reader, char *text, size_t size)
+{
+        size_t n;
+        const uint8_t *bytes = wire_get_blob(reader, size - 1, &n);
+
+        if (bytes && memchr(bytes, 0, n))
+                reader->bad = true;
+        if (!bytes || reader->bad)
+                n = 0;
+        if (n > 0)
+                memcpy(text, bytes, n);
+        text[n] = 0;
+}
+
+static void put_configure(WireWriter *writer, const ControlConfigure *configure)
+{
+        wire_put_u64(writer, configure->memory_bytes);
+        wire_put_u32(writer, configure->vcpus);
+        wire_put_u32(writer, configure->max_vcpus);
+        wire_put_u32(writer, configure->slots);
+        put_text(writer, configure->cmdline, sizeof(configure->cmdline));
+}
+
+static void get_configure(WireReader *reader, ControlConfigure *ret)
+{
+        ret->memory_bytes = wire_get_u64(reader);
+        ret->vcpus = wire_get_u32(reader);
+        ret->max_vcpus = wire_get_u32(reader);
+        ret->slots = wire_get_u32(reader);
+        get_text(reader, ret->cmdline, sizeof(ret->cmdline));
+        if (ret->vcpus == 0 || ret->vcpus > ret->max_vcpus || ret->max_vcpus > CONTROL_VCPUS_MAX ||
+            ret->slots > CONTROL_SLOTS_MAX)
+                reader->bad = true;
+}
+
+static void put_add_device(WireWriter *writer, const ControlAddDevice *add)
+{
+        wire_put_u32(writer, add->slot);
+        wire_put_u32(writer, add->kind);
+        switch (add->kind) {
+        case CONTROL_DEVICE_RNG:
+                break;
+        case CONTROL_DEVICE_VSOCK:
+                wire_put_u64(writer, add->vsock.guest_cid);
+                break;
+        case CONTROL_DEVICE_P9:
+                wire_put_u32(writer, add->p9.flags);
+                put_text(writer, add->p9.tag, sizeof(add->p9.tag));
+                break;
+        case CONTROL_DEVICE_MAX:
+                writer->bad = true;
+                break;
+        }
+}
+
+static void get_add_device(WireReader *reader, ControlAddDevice *ret)
+{
+        uint32_t kind;
+
+        ret->slot = wire_get_u32(reader);
+        kind = wire_get_u32(reader);
+        if (kind < CONTROL_DEVICE_RNG || kind >= CONTROL_DEVICE_MAX ||
+            (ret->slot >= CONTROL_SLOTS_MAX && ret->slot != CONTROL_SLOT_ANY)) {
+                reader->bad = true;
+                return;
+        }
+        ret->kind = (ControlDevice)kind;
+        switch (ret->kind) {
+        case CONTROL_DEVICE_VSOCK:
+                ret->vsock.guest_cid = wire_get_u64(reader);
+                if (ret->vsock.guest_cid < VSOCK_CID_MIN || ret->vsock.guest_cid > VSOCK_CID_MAX)
+                        reader->bad = true;
+                break;
+        case CONTROL_DEVICE_P9:
+                ret->p9.flags = wire_get_u32(reader);
+                get_text(reader, ret->p9.tag, sizeof(ret->p9.tag));
+                if (ret->p9.tag[0] == 0 || (ret->p9.flags & ~CONTROL_P9_READ_ONLY) != 0)
+                        reader->bad = true;
+                break;
+        case CONTROL_DEVICE_RNG:
+        case CONTROL_DEVICE_MAX:
+                break;
+        }
+}
+
+static void put_reply(WireWriter *writer, const ControlReply *reply)
+{
+        wire_put_u32(writer, reply->code);
+        wire_put_u32(writer, reply->value);
+        put_text(writer, reply->text, sizeof(reply->text));
+}
+
+static void get_reply(WireReader *reader, ControlReply *ret)
+{
+        ret->code = wire_get_u32(reader);
+        ret->value = wire_get_u32(reader);
+        get_text(reader, ret->text, sizeof(ret->text));
+}
+
+static void put_device_stats(WireWriter *writer, const ControlDeviceStats *device)
+{
+        wire_put_u32(writer, device->slot);
+        wire_put_u32(writer, device->kind);
+        wire_put_u64(writer, device->notifies);
+        wire_put_u64(writer, device->interrupts);
+        wire_put_u64(writer, device->requests);
+        wire_put_u64(writer, device->bytes_from_guest);
+        wire_put_u64(writer, device->bytes_to_guest);
+}
+
+static void get_device_stats(WireReader *reader, ControlDeviceStats *ret)
+{
+        uint32_t kind;
+
+        ret->slot = wire_get_u32(reader);
+        kind = wire_get_u32(reader);
+        ret->kind = (ControlDevice)kind;
+        ret->notifies = wire_get_u64(reader);
+        ret->interrupts = wire_get_u64(reader);
+        ret->requests = wire_get_u64(reader);
+        ret->bytes_from_guest = wire_get_u64(reader);
+        ret->bytes_to_guest = wire_get_u64(reader);
+        if (kind < CONTROL_DEVICE_RNG || kind >= CONTROL_DEVICE_MAX)
+                reader->bad = true;
+}
+
+static void put_stats(WireWriter *writer, const ControlStats *stats)
+{
+        wire_put_u64(writer, stats->vcpu_usec);
+        wire_put_u64(writer, stats->io_usec);
+        wire_put_u64(writer, stats->all_exits);
+        for (unsigned i = 0; i < CONTROL_EXIT_MAX; i++)
+                wire_put_u64(writer, stats->exits[i]);
+        wire_put_u64(writer, stats->console_bytes);
+        wire_put_u64(writer, stats->console_dropped);
+        wire_put_u32(writer, stats->n_devices);
+        for (unsigned i = 0; i < stats->n_devices; i++)
+                put_device_stats(writer, &stats->devices[i]);
+}
+
+static void get_stats(WireReader *reader, ControlStats *ret)
+{
+        ret->vcpu_usec = wire_get_u64(reader);
+        ret->io_usec = wire_get_u64(reader);
+        ret->all_exits = wire_get_u64(reader);
+        for (unsigned i = 0; i < CONTROL_EXIT_MAX; i++)
+                ret->exits[i] = wire_get_u64(reader);
+        ret->console_bytes = wire_get_u64(reader);
+        ret->console_dropped = wire_get_u64(reader);
+        ret->n_devices = wire_get_u32(reader);
+        if (ret->n_devices > CONTROL_SLOTS_MAX)
+                reader->bad = true;
+        for (unsigned i = 0; i < ret->n_devices && !reader->bad; i++)
+                get_device_stats(reader, &ret->devices[i]);
+}
+
+static void put_payload(WireWriter *writer, const ControlMessage *message)
+{
+        switch (message->type) {
+        case CONTROL_CONFIGURE:
+                put_configure(writer, &message->configure);
+                break;
+        case CONTROL_ADD_DEVICE:
+                put_add_device(writer, &message->add_device);
+                break;
+        case CONTROL_REMOVE_DEVICE:
+                wire_put_u32(writer, message->remove_device.slot);
+                break;
+        case CONTROL_VSOCK_LISTEN:
+        case CONTROL_VSOCK_UNLISTEN:
+                wire_put_u32(writer, message->vsock_listen.port);
+                break;
+        case CONTROL_VSOCK_CONNECT:
+                wire_put_u32(writer, message->vsock_connect.guest_port);
+                break;
+        case CONTROL_REPLY:
+                put_reply(writer, &message->reply);
+                break;
+        case CONTROL_STATS:
+                put_stats(writer, &message->stats);
+                break;
+        case CONTROL_PHASE:
+                wire_put_u32(writer, message->phase.id);
+                wire_put_u64(writer, message->phase.usec);
+                break;
+        case CONTROL_VSOCK_ACCEPTED:
+                wire_put_u32(writer, message->vsock_accepted.guest_port);
+                wire_put_u32(writer, message->vsock_accepted.host_port);
+                break;
+        case CONTROL_ENDED:
+                wire_put_u32(writer, message->ended.reason);
+                put_text(writer, message->ended.text, sizeof(message->ended.text));
+                break;
+        case CONTROL_START:
+        case CONTROL_PAUSE:
+        case CONTROL_RESUME:
+        case CONTROL_STOP:
+        case CONTROL_GET_STATS:
+        case CONTROL_READY:
+                break;
+        case CONTROL_TYPE_MAX:
+                writer->bad = true;
+                break;
+        }
+}
+
+static void get_ended(WireReader *reader, ControlMessage *ret)
+{
+        uint32_t reason = wire_get_u32(reader);
+
+        if (reason < CONTROL_END_STOPPED || reason >= CONTROL_END_MAX)
+                reader->bad = true;
+        ret->ended.reason = (ControlEnd)reason;
+        get_text(reader, ret->ended.text, sizeof(ret->ended.text));
+}
+
+static void get_payload(WireReader *reader, ControlMessage *ret)
+{
+        switch (ret->type) {
+        case CONTROL_CONFIGURE:
+                get_configure(reader, &ret->configure);
+                break;
+        case CONTROL_ADD_DEVICE:
+                get_add_device(reader, &ret->add_device);
+                break;
+        case CONTROL_REMOVE_DEVICE:
+                ret->remove_device.slot = wire_get_u32(reader);
+                break;
+        case CONTROL_VSOCK_LISTEN:
+        case CONTROL_VSOCK_UNLISTEN:
+                ret->vsock_listen.port = wire_get_u32(reader);
+                break;
+        case CONTROL_VSOCK_CONNECT:
+                ret->vsock_connect.guest_port = wire_get_u32(reader);
+                break;
+        case CONTROL_REPLY:
+                get_reply(reader, &ret->reply);
+                break;
+        case CONTROL_STATS:
+                get_stats(reader, &ret->stats);
+                break;
+        case CONTROL_PHASE:
+                ret->phase.id = wire_get_u32(reader);
+                ret->phase.usec = wire_get_u64(reader);
+                break;
+        case CONTROL_VSOCK_ACCEPTED:
+                ret->vsock_accepted.guest_port = wire_get_u32(reader);
+                ret->vsock_accepted.host_port = wire_get_u32(reader);
+                break;
+        case CONTROL_ENDED:
+                get_ended(reader, ret);
+                break;
+        case CONTROL_START:
+        case CONTROL_PAUSE:
+        case CONTROL_RESUME:
+        case CONTROL_STOP:
+        case CONTROL_GET_STATS:
+        case CONTROL_READY:
+        case CONTROL_TYPE_MAX:
+                break;
+        }
+}
+
+unsigned control_fd_count(const ControlMessage *message)
+{
+        switch (message->type) {
+        case CONTROL_CONFIGURE:
+                return 3;
+        case CONTROL_ADD_DEVICE:
+                return message->add_device.kind == CONTROL_DEVICE_P9 ? 1 : 0;
+        case CONTROL_VSOCK_CONNECT:
+        case CONTROL_VSOCK_ACCEPTED:
+                return 1;
+        case CONTROL_REMOVE_DEVICE:
+        case CONTROL_START:
+        case CONTROL_PAUSE:
+        case CONTROL_RESUME:
+        case CONTROL_STOP:
+        case CONTROL_VSOCK_LISTEN:
+        case CONTROL_VSOCK_UNLISTEN:
+        case CONTROL_GET_STATS:
+        case CONTROL_READY:
+        case CONTROL_REPLY:
+        case CONTROL_STATS:
+        case CONTROL_PHASE:
+        case CONTROL_ENDED:
+        case CONTROL_TYPE_MAX:
+                break;
+        }
+        return 0;
+}
+
+int control_encode(const ControlMessage *message, void *buffer, size_t size, size_t *ret_size)
+{
+        WireWriter writer = wire_writer(buffer, MIN(size, (size_t)CONTROL_MESSAGE_SIZE_MAX));
+
+        wire_put_u16(&writer, message->type);
+        wire_put_u16(&writer, 0);
+        wire_put_u32(&writer, message->serial);
+        put_payload(&writer, message);
+        return wire_writer_end(&writer, ret_size);
+}
+
+int control_decode(const void *data, size_t size, ControlMessage *ret)
+{
+        WireReader reader = wire_reader(data, size);
+        ControlMessage message = {};
+        uint16_t type, flags;
+        int r;
+
+        type = wire_get_u16(&reader);
+        flags = wire_get_u16(&reader);
+        message.serial = wire_get_u32(&reader);
+        if (size > CONTROL_MESSAGE_SIZE_MAX || type < CONTROL_CONFIGURE ||
+            type >= CONTROL_TYPE_MAX || flags != 0)
+                return -EBADMSG;
+        message.type = (ControlType)type;
+        get_payload(&reader, &message);
+        r = wire_reader_end(&reader);
+        if (r < 0)
+                return r;
+        *ret = message;
+        return 0;
+}

@@ -1,0 +1,172 @@
+/* From a configuration to a machine that is ready to run; declared in machine.h. I/O thread. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "vmm/arch.h"
+#include "vmm/load.h"
+#include "vmm/machine.h"
+
+/* Says what could not be done; returns @r. */
+static int explain(char *ret_text, int r, const char *what)
+{
+        if (r < 0 && ret_text[0] == 0)
+                snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1, "can't %s: %s", what, strerror(-r));
+        return r;
+}
+
+static int configure_kvm(Machine *machine, int kvm_fd, char *ret_text)
+{
+        const char *lacks;
+        int r = kvm_vm_open(&machine->vm, kvm_fd, &lacks);
+
+        if (r == -EOPNOTSUPP && lacks)
+                snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1, "this host's KVM lacks %s", lacks);
+        if (r == 0)
+                r = arch_vm_prepare(&machine->vm);
+        return explain(ret_text, r, "make a KVM virtual machine");
+}
+
+static int configure_memory(Machine *machine, uint64_t size, char *ret_text)
+{
+        int r = guest_memory_init(&machine->memory, size);
+
+        if (r == -EINVAL)
+                snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1,
+                         "the memory size must be a multiple of 2 MiB and at least %llu MiB",
+                         GUEST_MEMORY_SIZE_MIN >> 20);
+        if (r == 0)
+                r = kvm_vm_map(&machine->vm, &machine->memory);
+        return explain(ret_text, r, "map the guest's memory");
+}
+
+static int configure_serial(Machine *machine)
+{
+        machine->serial_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (machine->serial_fd < 0)
+                return errno_neg();
+        serial_init(&machine->serial, &machine->console, machine->serial_fd);
+        return kvm_vm_irqfd(&machine->vm, arch_serial_gsi, machine->serial_fd, true);
+}
+
+static void slot_gsis(unsigned n, uint8_t *ret)
+{
+        for (unsigned i = 0; i < n; i++)
+                ret[i] = arch_slot_gsis[i % ARCH_SLOT_GSIS];
+}
+
+static int configure_board(Machine *machine, const MachineConfig *config, char *ret_text)
+{
+        uint8_t gsis[VIRTIO_SLOTS_MAX];
+        int r = configure_serial(machine);
+
+        if (r == 0) {
+                slot_gsis(config->slots, gsis);
+                r = virtio_slots_init(&machine->slots, &machine->vm, ARCH_SLOTS_BASE, gsis,
+                                      config->slots);
+        }
+        return explain(ret_text, r, "make the board's devices");
+}
+
+static int configure_vcpus(Machine *machine, const MachineConfig *config, char *ret_text)
+{
+        machine->max_vcpus = config->max_vcpus;
+        machine->vcpus = calloc(config->max_vcpus, sizeof(*machine->vcpus));
+        if (!machine->vcpus)
+                return -ENOMEM;
+        while (machine->n_vcpus < config->vcpus) {
+                int r = vcpu_init(&machine->vcpus[machine->n_vcpus], machine, machine->n_vcpus);
+
+                /* Counted also when half made, so that machine_done() sees it. */
+                machine->n_vcpus++;
+                if (r < 0)
+                        return explain(ret_text, r, "make a vCPU");
+        }
+        return 0;
+}
+
+static int configure_firmware(Machine *machine, const MachineConfig *config, char *ret_text)
+{
+        const GuestMemory *memory = &machine->memory;
+        Handoff handoff = {
+                .cpus = config->vcpus,
+                .cpus_max = config->max_vcpus,
+                .serial_gsi = arch_serial_gsi,
+                .ram_low = memory->regions[0].size,
+                .ram_high = memory->n_regions > 1 ? memory->regions[1].size : 0,
+                .slots_base = ARCH_SLOTS_BASE,
+                .slots_stride = VIRTIO_MMIO_SLOT_SIZE,
+                .n_slots = config->slots,
+                .cmdline = config->cmdline,
+        };
+        ArchStart start;
+        int r;
+
+        slot_gsis(config->slots, handoff.slot_gsis);
+        if (getrandom(handoff.seed, sizeof(handoff.seed), 0) != sizeof(handoff.seed))
+                return explain(ret_text, -EIO, "get random bytes");
+        r = load_firmware(memory, config->firmware_fd, &handoff, &start, ret_text,
+                          CONTROL_TEXT_SIZE_MAX + 1);
+        explicit_bzero(handoff.seed, sizeof(handoff.seed));
+        if (r == 0)
+                r = arch_vcpu_start(&machine->vcpus[0].kvm, &start);
+        return explain(ret_text, r, "load the firmware image");
+}
+
+static int configure_check(const MachineConfig *config, char *ret_text)
+{
+        if (config->vcpus == 0 || config->vcpus > config->max_vcpus ||
+            config->max_vcpus > CONTROL_VCPUS_MAX || config->slots > VIRTIO_SLOTS_MAX) {
+                snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1,
+                         "there must be 1 to %u vCPUs and at most %u slots", CONTROL_VCPUS_MAX,
+                         VIRTIO_SLOTS_MAX);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+static int configure_all(Machine *machine, const MachineConfig *config, char *ret_text)
+{
+        int r = configure_check(config, ret_text);
+
+        if (r == 0)
+                r = configure_memory(machine, config->memory_bytes, ret_text);
+        if (r == 0)
+                r = configure_board(machine, config, ret_text);
+        if (r == 0)
+                r = configure_vcpus(machine, config, ret_text);
+        if (r < 0)
+                return r;
+        machine_tell_phase(machine, CONTROL_PHASE_KVM_READY);
+        r = configure_firmware(machine, config, ret_text);
+        if (r == 0)
+                machine_tell_phase(machine, CONTROL_PHASE_FIRMWARE_LOADED);
+        return r;
+}
+
+int machine_configure(Machine *machine, const MachineConfig *config,
+                      char ret_text[CONTROL_TEXT_SIZE_MAX + 1])
+{
+        _cleanup_(fd_closep) int kvm_fd = config->kvm_fd, firmware_fd = config->firmware_fd,
+                                 console_fd = config->console_fd;
+        int r;
+
+        ret_text[0] = 0;
+        if (machine->state != MACHINE_EMPTY)
+                return explain(ret_text, -EALREADY, "configure the machine");
+        r = console_init(&machine->console, machine->loop, console_fd);
+        if (r < 0)
+                return explain(ret_text, r, "use the console's stream");
+        console_fd = FD_NONE; /* the console's */
+        r = configure_kvm(machine, TAKE_FD(kvm_fd), ret_text);
+        if (r == 0)
+                r = configure_all(machine, config, ret_text);
+        if (r < 0)
+                return r;
+        machine_set_state(machine, MACHINE_CONFIGURED);
+        return 0;
+}

@@ -1,0 +1,72 @@
+/* What GET_STATS tells of a machine; declared in machine.h. I/O thread. */
+#include <time.h>
+
+#include "base/clock.h"
+#include "vmm/machine.h"
+
+static uint64_t cpu_usec(clockid_t clock)
+{
+        struct timespec time;
+
+        if (clock_gettime(clock, &time) < 0)
+                return 0;
+        return (uint64_t)time.tv_sec * USEC_PER_SEC + (uint64_t)time.tv_nsec / NSEC_PER_USEC;
+}
+
+static void stats_add_vcpu(const Vcpu *vcpu, ControlStats *stats)
+{
+        clockid_t clock;
+        uint64_t exits;
+
+        if (vcpu->has_thread && pthread_getcpuclockid(vcpu->thread, &clock) == 0)
+                stats->vcpu_usec += cpu_usec(clock);
+        for (unsigned i = 0; i < CONTROL_EXIT_MAX; i++)
+                stats->exits[i] += atomic_load_explicit(&vcpu->exits[i], memory_order_relaxed);
+        if (vcpu->stats_fd >= 0 && kvm_stats_read(vcpu->stats_fd, "exits", &exits) == 0)
+                stats->all_exits += exits;
+}
+
+static ControlDevice device_kind(const VirtioDevice *device)
+{
+        switch (device->ops->id) {
+        case VIRTIO_ID_VSOCK:
+                return CONTROL_DEVICE_VSOCK;
+        case VIRTIO_ID_9P:
+                return CONTROL_DEVICE_P9;
+        }
+        return CONTROL_DEVICE_RNG;
+}
+
+static void stats_add_device(uint32_t slot, const VirtioDevice *device, ControlStats *stats)
+{
+        const VirtioCounters *counters = &device->counters;
+
+        stats->devices[stats->n_devices++] = (ControlDeviceStats){
+                .slot = slot,
+                .kind = device_kind(device),
+                .notifies = counters->notifies,
+                .interrupts = counters->interrupts,
+                .requests = counters->requests,
+                .bytes_from_guest = counters->bytes_from_guest,
+                .bytes_to_guest = counters->bytes_to_guest,
+        };
+}
+
+void machine_get_stats(Machine *machine, ControlStats *ret)
+{
+        uint64_t all;
+
+        *ret = (ControlStats){};
+        for (unsigned i = 0; i < machine->n_vcpus; i++)
+                stats_add_vcpu(&machine->vcpus[i], ret);
+        all = cpu_usec(CLOCK_PROCESS_CPUTIME_ID);
+        ret->io_usec = all > ret->vcpu_usec ? all - ret->vcpu_usec : 0;
+        if (machine->console.fd >= 0)
+                console_count(&machine->console, &ret->console_bytes, &ret->console_dropped);
+        for (unsigned i = 0; i < machine->slots.n; i++) {
+                const VirtioDevice *device = virtio_slots_device(&machine->slots, i);
+
+                if (device)
+                        stats_add_device(i, device, ret);
+        }
+}

@@ -1,0 +1,214 @@
+/* What all virtio devices share; see device.h. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "vmm/virtio/device.h"
+
+#define VIRTIO_COMMON_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
+
+/* Marks one device's state in a template. */
+#define VIRTIO_STATE_MAGIC 0x76446576U
+
+static void device_reset_common(VirtioDevice *device)
+{
+        device->state = (VirtioDeviceState){
+                .config_generation = device->state.config_generation,
+        };
+        for (unsigned i = 0; i < device->ops->n_queues; i++)
+                virtio_queue_reset(&device->queues[i], device->ops->queue_sizes[i]);
+}
+
+void virtio_device_init(VirtioDevice *device, const VirtioDeviceOps *ops, Loop *loop,
+                        const GuestMemory *memory)
+{
+        *device = (VirtioDevice){
+                .ops = ops,
+                .loop = loop,
+                .memory = memory,
+                .features = ops->features | VIRTIO_COMMON_FEATURES,
+                .interrupt_fd = FD_NONE,
+        };
+        for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
+                device->kick_fds[i] = FD_NONE;
+        device_reset_common(device);
+}
+
+void virtio_device_reset(VirtioDevice *device)
+{
+        if (device->ops->reset)
+                device->ops->reset(device);
+        device_reset_common(device);
+        if (device->interrupt_status)
+                atomic_store(device->interrupt_status, 0);
+}
+
+VirtioDevice *virtio_device_free(VirtioDevice *device)
+{
+        if (!device)
+                return NULL;
+        virtio_device_reset(device);
+        return device->ops->free(device);
+}
+
+static const char *device_problem(const VirtioDevice *device)
+{
+        for (unsigned i = 0; i < device->ops->n_queues; i++)
+                if (device->queues[i].broken)
+                        return device->queues[i].problem;
+        return "a request is malformed";
+}
+
+/* What an operation returned: the guest's wrongs end here, the host's failures go up. */
+static int device_settle(VirtioDevice *device, int r)
+{
+        if (r <= 0)
+                return r;
+        virtio_device_fail(device, device_problem(device));
+        return 0;
+}
+
+static int device_start(VirtioDevice *device)
+{
+        bool event_index = virtio_device_has(device, VIRTIO_F_EVENT_IDX);
+
+        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+                int r;
+
+                if (!device->queues[i].state.ready)
+                        continue;
+                r = virtio_queue_start(&device->queues[i], device->memory, event_index);
+                if (r != 0)
+                        return r;
+        }
+        return device->ops->activate ? device->ops->activate(device) : 0;
+}
+
+int virtio_device_activate(VirtioDevice *device)
+{
+        device->state.status |= VIRTIO_STATUS_DRIVER_OK;
+        return device_settle(device, device_start(device));
+}
+
+static void device_limit_pops(VirtioDevice *device)
+{
+        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+                device->queues[i].limited = true;
+                device->queues[i].cut = false;
+                device->queues[i].budget = device->queues[i].state.size;
+        }
+}
+
+/* Has the queues that met their limit looked at again, after all other sources had their turn. */
+static void device_unlimit_pops(VirtioDevice *device)
+{
+        uint64_t one = 1;
+
+        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+                device->queues[i].limited = false;
+                if (device->queues[i].cut && write(device->kick_fds[i], &one, sizeof(one)) < 0)
+                        log_warning_errno(errno_neg(), "%s: can't go on", device->ops->name);
+        }
+}
+
+int virtio_device_notify(VirtioDevice *device, unsigned queue)
+{
+        int r;
+
+        if (queue >= device->ops->n_queues || !virtio_device_is_active(device))
+                return 0;
+        device->counters.notifies++;
+        device_limit_pops(device);
+        r = device->ops->notify(device, queue);
+        device_unlimit_pops(device);
+        return device_settle(device, r);
+}
+
+static void device_interrupt(VirtioDevice *device, unsigned why)
+{
+        uint64_t one = 1;
+
+        if (!device->interrupt_status)
+                return;
+        atomic_fetch_or(device->interrupt_status, why);
+        device->counters.interrupts++;
+        /* An eventfd's counter can't be full: KVM takes it as it comes. */
+        if (write(device->interrupt_fd, &one, sizeof(one)) < 0)
+                log_warning_errno(errno_neg(), "%s: can't raise its interrupt", device->ops->name);
+}
+
+void virtio_device_signal(VirtioDevice *device, unsigned queue)
+{
+        if (virtio_queue_wants_interrupt(&device->queues[queue]))
+                device_interrupt(device, VIRTIO_INTERRUPT_QUEUE);
+}
+
+void virtio_device_config_changed(VirtioDevice *device)
+{
+        device->state.config_generation++;
+        if (virtio_device_is_active(device))
+                device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
+}
+
+void virtio_device_fail(VirtioDevice *device, const char *why)
+{
+        bool was_active = virtio_device_is_active(device);
+
+        device->state.status |= VIRTIO_STATUS_NEEDS_RESET;
+        log_warning("%s: the guest's driver broke the rules: %s", device->ops->name, why);
+        if (was_active)
+                device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
+}
+
+int virtio_device_save(const VirtioDevice *device, WireWriter *writer)
+{
+        size_t size;
+        int r;
+
+        wire_put_u32(writer, VIRTIO_STATE_MAGIC);
+        wire_put_u32(writer, device->ops->id);
+        wire_put_u8(writer, device->state.status);
+        wire_put_u64(writer, device->state.driver_features);
+        wire_put_u32(writer, device->state.config_generation);
+        wire_put_u32(writer, device->ops->n_queues);
+        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+                if (device->queues[i].in_flight > 0)
+                        return -EBUSY;
+                virtio_queue_save(&device->queues[i], writer);
+        }
+        r = device->ops->save ? device->ops->save(device, writer) : 0;
+        return r < 0 ? r : wire_writer_end(writer, &size);
+}
+
+static int device_load_common(VirtioDevice *device, WireReader *reader)
+{
+        if (wire_get_u32(reader) != VIRTIO_STATE_MAGIC || wire_get_u32(reader) != device->ops->id)
+                return -EBADMSG;
+        device->state.status = wire_get_u8(reader);
+        device->state.driver_features = wire_get_u64(reader);
+        device->state.config_generation = wire_get_u32(reader);
+        if (wire_get_u32(reader) != device->ops->n_queues ||
+            (device->state.driver_features & ~device->features) != 0)
+                return -EBADMSG;
+        for (unsigned i = 0; i < device->ops->n_queues; i++)
+                virtio_queue_load(&device->queues[i], reader);
+        return reader->bad ? -EBADMSG : 0;
+}
+
+int virtio_device_load(VirtioDevice *device, WireReader *reader)
+{
+        int r = device_load_common(device, reader);
+
+        if (r == 0 && device->ops->load)
+                r = device->ops->load(device, reader);
+        if (r == 0 && reader->bad)
+                r = -EBADMSG;
+        if (r == 0 && virtio_device_is_active(device))
+                r = device_start(device);
+        if (r == 0)
+                return 0;
+        virtio_device_reset(device);
+        return r < 0 ? r : -EBADMSG;
+}

@@ -1,0 +1,62 @@
+/*
+ * The board's table of virtio-mmio slots: which device sits where, and its wiring to KVM. A guest's
+ * kick comes by ioeventfd to the loop, an interrupt goes out by irqfd as an edge.
+ *
+ * The table's size is fixed when the machine is made; each slot is plugged and unplugged any number
+ * of times, before and while the guest runs. What a live guest has to do for it is not our business
+ * (for Linux: bind and unbind the platform device).
+ *
+ * Thread: the I/O thread with the board's lock held, but virtio_slots_find(), which is pure.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/virtio/mmio.h"
+
+#define VIRTIO_SLOTS_MAX 32
+
+typedef struct VirtioSlot VirtioSlot;
+
+typedef struct VirtioKick {
+        LoopFd source;
+        VirtioSlot *slot;
+        int fd;
+} VirtioKick;
+
+struct VirtioSlot {
+        VirtioMmio mmio;
+        uint64_t address; /* of the registers */
+        uint32_t gsi;
+        KvmVm *vm;
+        int interrupt_fd;
+        VirtioKick kicks[VIRTIO_QUEUES_MAX];
+};
+
+typedef struct VirtioSlots {
+        unsigned n;
+        uint64_t base;
+        VirtioSlot *slots;
+} VirtioSlots;
+
+/* @n empty slots from @base on; slot i interrupts by gsis[i]. Borrows @vm. 0 or -errno. */
+int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_t *gsis,
+                      unsigned n);
+void virtio_slots_done(VirtioSlots *slots); /* frees the devices; harmless on all zero */
+
+/* The slot whose registers @address lies in, or NULL. */
+VirtioSlot *virtio_slots_find(const VirtioSlots *slots, uint64_t address, uint32_t *ret_offset);
+
+/*
+ * Puts @device into slot @index, or into the first empty one if that is UINT32_MAX. Takes @device
+ * over on success. 0 and the slot; -EBUSY the slot is taken, -ENOSPC none is empty, -EINVAL there
+ * is no such slot; or -errno.
+ */
+int virtio_slots_plug(VirtioSlots *slots, uint32_t index, VirtioDevice *device,
+                      uint32_t *ret_index);
+
+/* Empties the slot and frees its device. 0, or -ENODEV: nothing is there. */
+int virtio_slots_unplug(VirtioSlots *slots, uint32_t index);
+
+/* The device in slot @index, or NULL. */
+VirtioDevice *virtio_slots_device(const VirtioSlots *slots, uint32_t index);
