@@ -1,0 +1,130 @@
+/*
+ * The files of one export that the guest holds on to: one node a file, whatever names it has.
+ *
+ *   fid ─┐
+ *   fid ─┴─> node ──parent + name──> node ──parent + name──> root
+ *              └ O_PATH fd (or none for now)                   └ the export's detached mount
+ *
+ * A node is reached by single components from its parent's O_PATH fd, never by a path string. Its
+ * fd pins the inode, so a node with an fd means that very file for ever, also when it was renamed
+ * or unlinked. There are more nodes than fds: the fd that was used least recently is closed and
+ * opened again from parent and name when needed; the identity must then be the same, or the node is
+ * stale (-ESTALE). A node whose name no longer leads to it keeps its fd.
+ *
+ * Invariants
+ * - a node with an fd has a parent with an fd, or none (the root, or its name is gone)
+ * - an fd may be closed only if its node has a name, no user and no child with an fd; exactly those
+ *   nodes are on the tree's list, least recently used first
+ * - a node holds a reference to its parent; all walks along parents are loops, not recursion,
+ *   because the guest decides how deep a tree is
+ *
+ * Thread: one at a time. Trust: names come checked from the codec; what the host has behind them
+ * may change at any time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "vmm/p9/qid.h"
+#include "vmm/p9/table.h"
+
+typedef struct P9Tree P9Tree;
+
+typedef struct P9Node {
+        P9TableItem item; /* in tree->nodes, unless stale */
+        P9Tree *tree;
+        struct P9Node *parent; /* NULL: the root, or its name is gone */
+        char *name;            /* in @parent; NULL when @parent is */
+        List lru;
+        P9Identity identity;
+        int fd; /* O_PATH, or FD_NONE */
+        uint32_t mode;
+        unsigned n_refs;
+        unsigned n_users;         /* acquired and not yet released */
+        unsigned n_open_children; /* children with an fd */
+        bool stale;               /* the inode number belongs to another file now */
+        struct P9Node *reopen;    /* the next one down, while a chain is reopened */
+} P9Node;
+
+struct P9Tree {
+        P9Devices *devices; /* borrowed */
+        int proc_fd;        /* borrowed: /proc/self/fd */
+        bool read_only;
+        unsigned nodes_max, fds_max;
+        P9Node *root;
+        P9Table nodes;
+        List lru;
+        unsigned n_nodes, n_open;
+};
+
+/*
+ * Consumes @root_fd (any fd of the root directory or of a single file), also on failure; borrows
+ * the rest. 0 or -errno.
+ */
+int p9_tree_init(P9Tree *tree, int root_fd, int proc_fd, P9Devices *devices);
+
+/* All references but the tree's own must be gone. */
+void p9_tree_done(P9Tree *tree);
+
+P9Node *p9_node_ref(P9Node *node);
+P9Node *p9_node_unref(P9Node *node);
+DEFINE_CLEANUP(P9Node *, p9_node_unref)
+
+/*
+ * The node's O_PATH fd, borrowed until the release. 0; -ESTALE: the file is gone or another one;
+ * -ENFILE: too many fds are in use; other -errno of openat().
+ */
+int p9_node_acquire(P9Node *node, int *ret_fd);
+
+/* Accepts NULL. */
+void p9_node_release(P9Node *node);
+DEFINE_CLEANUP(P9Node *, p9_node_release)
+
+/* A new reference to what @name in @dir is now. Symbolic links aren't followed. 0 or -errno;
+ * -ENFILE beyond the limits. */
+int p9_node_walk(P9Node *dir, const char *name, P9Node **ret);
+
+/* The same for a file that was just made as @name in @dir, an acquired node. Consumes @fd, an
+ * O_PATH fd of the file. */
+int p9_node_adopt(P9Node *dir, const char *name, int fd, P9Node **ret);
+
+/*
+ * A new reference to the node, if there is one, of what @name in @dir (acquired) is now; else *ret
+ * is NULL. 0 or -errno.
+ */
+int p9_node_find(P9Node *dir, const char *name, P9Node **ret);
+
+/* Whether a file of this tree may lack an fd. */
+bool p9_tree_has_closed(const P9Tree *tree);
+
+/* The file is @name in @dir (acquired) from now on. */
+void p9_node_set_name(P9Node *node, P9Node *dir, const char *name);
+
+/* @name in @dir no longer is this file (its fd is open). No-op if the node goes by another name. */
+void p9_node_lose_name(P9Node *node, const P9Node *dir, const char *name);
+
+/*
+ * Opens the file itself with open(2) @flags. Regular files and directories only: opening anything
+ * else has effects, and the guest's kernel doesn't ask for it. 0, -ELOOP, -EOPNOTSUPP or -errno.
+ */
+int p9_node_open(P9Node *node, int flags, int *ret_fd);
+
+/* The same for a file that is held by any fd, of whatever type. */
+int p9_tree_reopen(P9Tree *tree, int fd, int flags, int *ret_fd);
+
+/* The name of @fd's file below proc_fd, for system calls that take neither an O_PATH fd nor an empty
+ * path. */
+#define P9_PROC_NAME_SIZE 12
+void p9_proc_name(int fd, char name[static P9_PROC_NAME_SIZE]);
+
+/* statx() of the file behind @fd, all that P9_STATX_MASK asks for. 0 or -errno. */
+int p9_fd_stat(int fd, struct statx *ret);
+
+static inline P9Qid p9_node_qid(const P9Node *node)
+{
+        return p9_qid(node->tree->devices, &node->identity, node->mode);
+}

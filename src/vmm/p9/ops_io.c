@@ -1,0 +1,185 @@
+/* Contents: Tread, Twrite, Tfsync, Treaddir. Data goes straight between guest memory and file. */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "vmm/p9/ops.h"
+
+/* As linux/dirent.h has it; glibc's own struct is the same but for its name's size. */
+typedef struct P9HostEntry {
+        uint64_t inode;
+        int64_t offset;
+        uint16_t size;
+        uint8_t type;
+        char name[];
+} P9HostEntry;
+
+/* How much data the reply to this read may carry: the guest's wish, its buffers and msize. */
+static size_t p9_reply_space(const P9Request *request)
+{
+        size_t space = MIN((size_t)request->message.io.count,
+                           (size_t)request->server->msize - P9_IO_HEADER_SIZE);
+
+        return MIN(space, request->out_size - P9_READ_HEADER_SIZE);
+}
+
+int p9_do_read(P9Request *request)
+{
+        P9Server *server = request->server;
+        P9Fid *fid = request->fid;
+        unsigned n_spans;
+        ssize_t n;
+
+        if (fid->kind == P9_FID_XATTR_GET)
+                return p9_xattr_read(request);
+        if (fid->kind != P9_FID_FILE)
+                return fid->kind == P9_FID_DIR ? -EISDIR : -EBADF;
+        if (request->message.io.offset > INT64_MAX)
+                return -EINVAL;
+        n_spans = virtio_spans_slice(request->out, request->n_out, P9_READ_HEADER_SIZE,
+                                     p9_reply_space(request), server->spans);
+        n = preadv2(fid->fd, server->spans, (int)n_spans, (off_t)request->message.io.offset, 0);
+        if (n < 0)
+                return errno_neg();
+        wire_put_u32(&request->reply, (uint32_t)n);
+        request->n_data = (size_t)n;
+        return 0;
+}
+
+/* A file opened to append is written at its end, wherever the guest believes that to be. */
+int p9_do_write(P9Request *request)
+{
+        P9Server *server = request->server;
+        P9Fid *fid = request->fid;
+        unsigned n_spans;
+        ssize_t n;
+
+        if (fid->kind == P9_FID_XATTR_SET)
+                return p9_xattr_write(request);
+        if (fid->kind != P9_FID_FILE)
+                return -EBADF;
+        if (request->message.io.offset > INT64_MAX)
+                return -EINVAL;
+        n_spans = virtio_spans_slice(request->in, request->n_in, P9_WRITE_HEADER_SIZE,
+                                     request->message.io.count, server->spans);
+        n = pwritev2(fid->fd, server->spans, (int)n_spans, (off_t)request->message.io.offset, 0);
+        if (n < 0)
+                return errno_neg();
+        wire_put_u32(&request->reply, (uint32_t)n);
+        return 0;
+}
+
+int p9_do_fsync(P9Request *request)
+{
+        P9Fid *fid = request->fid;
+        int r;
+
+        if (fid->kind != P9_FID_FILE && fid->kind != P9_FID_DIR)
+                return -EBADF;
+        r = request->message.fsync.data_only ? fdatasync(fid->fd) : fsync(fid->fd);
+        return r < 0 ? errno_neg() : 0;
+}
+
+/* ".." of the export's root is the root: what lies above is nobody's business. */
+static P9Qid p9_entry_qid(const P9Request *request, const P9HostEntry *entry)
+{
+        P9Node *dir = request->fid->node;
+
+        if (dir == dir->tree->root && strcmp(entry->name, "..") == 0)
+                return p9_node_qid(dir);
+        return p9_qid_of_entry(&request->server->devices, dir->identity.device, entry->inode,
+                               entry->type);
+}
+
+/*
+ * Turns a batch of host entries into @writer's, as many as fit. Returns whether all did;
+ * fid->dir_at is where the next batch starts in either case.
+ */
+static bool p9_put_entries(P9Request *request, size_t size, WireWriter *writer)
+{
+        const uint8_t *entries = request->server->host_entries;
+
+        for (size_t at = 0; at < size;) {
+                const P9HostEntry *entry = (const P9HostEntry *)(entries + at);
+                size_t name_size = strlen(entry->name);
+
+                if (P9_DIRENT_SIZE + name_size > writer->size - writer->at)
+                        return false;
+                p9_put_dirent(writer, p9_entry_qid(request, entry), (uint64_t)entry->offset,
+                              entry->type, entry->name, name_size);
+                request->fid->dir_at = entry->offset;
+                at += entry->size;
+        }
+        return true;
+}
+
+/* Moves the directory to @offset, an offset that an entry came with, unless it is there. */
+static int p9_dir_seek(P9Fid *fid, uint64_t offset)
+{
+        if (fid->dir_at >= 0 && (uint64_t)fid->dir_at == offset)
+                return 0;
+        if (offset > INT64_MAX)
+                return -EINVAL;
+        fid->dir_at = -1;
+        if (lseek(fid->fd, (off_t)offset, SEEK_SET) < 0)
+                return errno_neg();
+        fid->dir_at = (int64_t)offset;
+        return 0;
+}
+
+enum {
+        P9_DIR_MORE = 0, /* there is room for more, and there may be more */
+        P9_DIR_END = 1,  /* of the directory */
+        P9_DIR_FULL = 2, /* the reply is */
+};
+
+/* One batch into the guest's memory behind what is there. P9_DIR_* or -errno. */
+static int p9_readdir_batch(P9Request *request, size_t space)
+{
+        P9Server *server = request->server;
+        size_t left = space - request->n_data;
+        WireWriter writer = wire_writer(server->entries, MIN(sizeof(server->entries), left));
+        long n = syscall(SYS_getdents64, request->fid->fd, server->host_entries,
+                         sizeof(server->host_entries));
+        bool all;
+
+        if (n < 0)
+                return errno_neg();
+        if (n == 0)
+                return P9_DIR_END;
+        all = p9_put_entries(request, (size_t)n, &writer);
+        virtio_spans_write(request->out, request->n_out, P9_READ_HEADER_SIZE + request->n_data,
+                           server->entries, writer.at);
+        request->n_data += writer.at;
+        return all ? P9_DIR_MORE : P9_DIR_FULL;
+}
+
+/*
+ * Entries that were read from the host and didn't fit are read again next time: then the position
+ * of the fd is behind what the guest has, and must be set back.
+ */
+int p9_do_readdir(P9Request *request)
+{
+        size_t space = p9_reply_space(request);
+        P9Fid *fid = request->fid;
+        int r;
+
+        if (fid->kind != P9_FID_DIR)
+                return fid->kind == P9_FID_FILE ? -ENOTDIR : -EBADF;
+        r = p9_dir_seek(fid, request->message.io.offset);
+        while (r == P9_DIR_MORE && space - request->n_data >= P9_DIRENT_SIZE)
+                r = p9_readdir_batch(request, space);
+        if (r != P9_DIR_MORE)
+                fid->dir_at = -1;
+        if (r < 0)
+                return r;
+        /* Nothing fits, yet there is more: an empty reply would mean the end. */
+        if (request->n_data == 0 && r != P9_DIR_END)
+                return -EINVAL;
+        wire_put_u32(&request->reply, (uint32_t)request->n_data);
+        return 0;
+}

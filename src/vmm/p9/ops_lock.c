@@ -1,0 +1,98 @@
+/*
+ * Locks: Tlock, Tgetlock.
+ *
+ * Each opened fid is an owner of its own, an open file description lock (fcntl(2)): guests, host
+ * programs and other fids see one another. The guest's kernel has settled its own processes' fcntl
+ * locks before it asks; flock() comes as a lock of the whole file. Nothing here waits: the guest
+ * asks again until P9_LOCK_BLOCKED ends (fs/9p/vfs_file.c, mount option locktimeout).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "vmm/p9/ops.h"
+
+/*
+ * The kernel wants an fd open for reading to lock for reading, and for writing likewise; flock()
+ * in the guest wants neither. So a fid that is open for one only locks by a second fd, open for
+ * both. Where that isn't to be had (a read-only export) its own has to do.
+ */
+static int p9_lock_fd(P9Request *request)
+{
+        P9FidTable *fids = &request->server->fids;
+        P9Fid *fid = request->fid;
+        int fd;
+
+        if (fid->access == O_RDWR || fid->node->tree->read_only)
+                return fid->fd;
+        if (fid->lock_fd < 0 && p9_fid_may_open(fids) == 0 &&
+            p9_tree_reopen(fid->node->tree, fid->fd, O_RDWR, &fd) == 0)
+                p9_fid_set_lock_fd(fids, fid, fd);
+        return fid->lock_fd >= 0 ? fid->lock_fd : fid->fd;
+}
+
+/* 9p's length 0 is up to the end, as fcntl's. */
+static int p9_lock_range(const P9Request *request, struct flock *lock)
+{
+        uint64_t start = request->message.lock.start, length = request->message.lock.length;
+
+        if (start > INT64_MAX || length > INT64_MAX)
+                return -EINVAL;
+        lock->l_whence = SEEK_SET;
+        lock->l_start = (off_t)start;
+        lock->l_len = (off_t)length;
+        return 0;
+}
+
+int p9_do_lock(P9Request *request)
+{
+        static const short types[] = {
+                [P9_LOCK_READ] = F_RDLCK,
+                [P9_LOCK_WRITE] = F_WRLCK,
+                [P9_LOCK_NONE] = F_UNLCK,
+        };
+        struct flock lock = {};
+        int r;
+
+        if (request->fid->kind != P9_FID_FILE)
+                return -EBADF;
+        if (request->message.lock.type >= ELEMENTSOF(types))
+                return -EINVAL;
+        r = p9_lock_range(request, &lock);
+        if (r < 0)
+                return r;
+        lock.l_type = types[request->message.lock.type];
+        if (fcntl(p9_lock_fd(request), F_OFD_SETLK, &lock) == 0)
+                p9_put_lock(&request->reply, P9_LOCK_SUCCESS);
+        else if (errno == EAGAIN || errno == EACCES)
+                p9_put_lock(&request->reply, P9_LOCK_BLOCKED);
+        else
+                return errno_neg();
+        return 0;
+}
+
+/*
+ * The Linux client doesn't say which lock it wants to try: it always sends "none" (v9fs_file_getlock
+ * loses the type). That is taken as the stronger one, which finds every lock that is in the way.
+ */
+int p9_do_getlock(P9Request *request)
+{
+        struct flock lock = {};
+        uint8_t type = P9_LOCK_NONE;
+        int r;
+
+        if (request->fid->kind != P9_FID_FILE)
+                return -EBADF;
+        r = p9_lock_range(request, &lock);
+        if (r < 0)
+                return r;
+        lock.l_type = request->message.lock.type == P9_LOCK_READ ? F_RDLCK : F_WRLCK;
+        if (fcntl(p9_lock_fd(request), F_OFD_GETLK, &lock) < 0)
+                return errno_neg();
+        if (lock.l_type != F_UNLCK)
+                type = lock.l_type == F_RDLCK ? P9_LOCK_READ : P9_LOCK_WRITE;
+        p9_put_getlock(&request->reply, type, (uint64_t)lock.l_start, (uint64_t)lock.l_len,
+                       lock.l_pid > 0 ? (uint32_t)lock.l_pid : 0, request->message.lock.client);
+        return 0;
+}

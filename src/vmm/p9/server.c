@@ -1,0 +1,222 @@
+/* Dispatch, limits and replies of the 9p server; see server.h. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "vmm/p9/ops.h"
+
+enum {
+        P9_OP_NO_FID = 1,  /* the message isn't about a fid that exists */
+        P9_OP_CHANGES = 2, /* EROFS on a read-only export */
+};
+
+typedef struct P9Op {
+        int (*run)(P9Request *request);
+        unsigned flags;
+} P9Op;
+
+static const P9Op p9_ops[P9_TYPE_MAX] = {
+        [P9_TVERSION] = {p9_do_version, P9_OP_NO_FID},
+        [P9_TATTACH] = {p9_do_attach, P9_OP_NO_FID},
+        [P9_TFLUSH] = {p9_do_flush, P9_OP_NO_FID},
+        [P9_TWALK] = {p9_do_walk, 0},
+        [P9_TCLUNK] = {p9_do_clunk, 0},
+        [P9_TLOPEN] = {p9_do_lopen, 0}, /* depends on its flags */
+        [P9_TLCREATE] = {p9_do_lcreate, P9_OP_CHANGES},
+        [P9_TMKDIR] = {p9_do_mkdir, P9_OP_CHANGES},
+        [P9_TMKNOD] = {p9_do_mknod, P9_OP_CHANGES},
+        [P9_TSYMLINK] = {p9_do_symlink, P9_OP_CHANGES},
+        [P9_TREAD] = {p9_do_read, 0},
+        [P9_TWRITE] = {p9_do_write, P9_OP_CHANGES},
+        [P9_TFSYNC] = {p9_do_fsync, 0},
+        [P9_TREADDIR] = {p9_do_readdir, 0},
+        [P9_TGETATTR] = {p9_do_getattr, 0},
+        [P9_TSETATTR] = {p9_do_setattr, P9_OP_CHANGES},
+        [P9_TSTATFS] = {p9_do_statfs, 0},
+        [P9_TREADLINK] = {p9_do_readlink, 0},
+        [P9_TLINK] = {p9_do_link, P9_OP_CHANGES},
+        [P9_TRENAME] = {p9_do_rename, P9_OP_CHANGES},
+        [P9_TRENAMEAT] = {p9_do_renameat, P9_OP_CHANGES},
+        [P9_TUNLINKAT] = {p9_do_unlinkat, P9_OP_CHANGES},
+        [P9_TREMOVE] = {p9_do_remove, 0}, /* gives its fid up in any case */
+        [P9_TXATTRWALK] = {p9_do_xattrwalk, 0},
+        [P9_TXATTRCREATE] = {p9_do_xattrcreate, P9_OP_CHANGES},
+        [P9_TLOCK] = {p9_do_lock, 0},
+        [P9_TGETLOCK] = {p9_do_getlock, 0},
+};
+
+P9Limits p9_limits_for(unsigned fds)
+{
+        return (P9Limits){
+                .fids = 1U << 20,
+                .nodes = 1U << 20,
+                .paths = MAX(fds / 2, (unsigned)P9_PATHS_MIN),
+                .files = MAX(fds / 2, (unsigned)P9_PATHS_MIN),
+                .xattr = 16U << 20,
+        };
+}
+
+int p9_server_new(P9Server **ret, const P9ServerConfig *config)
+{
+        _cleanup_(fd_closep) int root_fd = config->root_fd;
+        P9Server *server;
+        int r;
+
+        server = calloc(1, sizeof(*server));
+        if (!server)
+                return -ENOMEM;
+        server->uid = geteuid();
+        server->fids.fids_max = config->limits.fids;
+        server->fids.files_max = config->limits.files;
+        server->fids.xattr_max = config->limits.xattr;
+        server->tree.read_only = config->read_only;
+        server->tree.nodes_max = config->limits.nodes;
+        server->tree.fds_max = MAX(config->limits.paths, (unsigned)P9_PATHS_MIN);
+        umask(0);
+        r = p9_tree_init(&server->tree, TAKE_FD(root_fd), config->proc_fd, &server->devices);
+        if (r < 0) {
+                p9_server_free(server);
+                return r;
+        }
+        *ret = server;
+        return 0;
+}
+
+void p9_server_reset(P9Server *server)
+{
+        p9_fid_free_all(&server->fids);
+        server->msize = 0;
+}
+
+P9Server *p9_server_free(P9Server *server)
+{
+        if (!server)
+                return NULL;
+        p9_server_reset(server);
+        p9_tree_done(&server->tree);
+        free(server);
+        return NULL;
+}
+
+bool p9_server_is_in_use(const P9Server *server)
+{
+        return server->fids.table.n_items > 0;
+}
+
+P9Usage p9_server_usage(const P9Server *server)
+{
+        return (P9Usage){
+                .fids = (unsigned)server->fids.table.n_items,
+                .nodes = server->tree.n_nodes,
+                .paths = server->tree.n_open,
+                .files = server->fids.files,
+                .xattr = server->fids.xattr,
+        };
+}
+
+/*
+ * Brings the message, without a Twrite's data, home to server->message and decodes it. What was
+ * read once isn't read again: the guest may have changed it.
+ */
+static int p9_request_decode(P9Request *request, size_t first)
+{
+        P9Server *server = request->server;
+        const P9Header *header = &request->message.header;
+        size_t size = header->size;
+
+        if (server->msize == 0 && header->type != P9_TVERSION)
+                return -EPROTO;
+        if (server->msize > 0 && size > server->msize)
+                return -EMSGSIZE;
+        if (header->type == P9_TWRITE)
+                size = MIN(size, (size_t)P9_WRITE_HEADER_SIZE);
+        if (size > sizeof(server->message))
+                return -EMSGSIZE;
+        if (size > first)
+                virtio_spans_read(request->in, request->n_in, first, server->message + first,
+                                  size - first);
+        return p9_message_decode(server->message, size, &request->message);
+}
+
+static int p9_request_run(P9Request *request)
+{
+        const P9Op *op = &p9_ops[request->message.header.type];
+
+        if (!(op->flags & P9_OP_NO_FID)) {
+                request->fid = p9_fid_get(&request->server->fids, request->message.fid);
+                if (!request->fid)
+                        return -EBADF;
+                if ((op->flags & P9_OP_CHANGES) && request->fid->node->tree->read_only)
+                        return -EROFS;
+        }
+        return op->run(request);
+}
+
+/* Closes the reply; one that doesn't fit where the guest wants it is an error to tell it about. */
+static int p9_request_finish(P9Request *request)
+{
+        int r = p9_reply_end(&request->reply, request->n_data);
+
+        if (r < 0)
+                return r;
+        return request->reply.at > request->out_size - request->n_data ? -EMSGSIZE : 0;
+}
+
+static void p9_request_fail(P9Request *request, int error)
+{
+        int r;
+
+        request->n_data = 0;
+        request->reply = wire_writer(request->server->answer, sizeof(request->server->answer));
+        p9_reply_begin(&request->reply, P9_RLERROR, request->message.header.tag);
+        wire_put_u32(&request->reply, (uint32_t)-error);
+        r = p9_request_finish(request);
+        assert(r == 0);
+}
+
+static size_t p9_spans_size(const struct iovec *spans, unsigned n)
+{
+        size_t size = 0;
+
+        for (unsigned i = 0; i < n; i++)
+                size += spans[i].iov_len;
+        return size;
+}
+
+int p9_server_handle(P9Server *server, const struct iovec *request, unsigned n_request,
+                     const struct iovec *reply, unsigned n_reply, size_t *ret_size)
+{
+        P9Request self; /* not cleared: its names are large, and the decoder fills what it uses */
+        P9Header *header = &self.message.header;
+        size_t first;
+        int r;
+
+        if (n_request > VIRTIO_QUEUE_SIZE_MAX || n_reply > VIRTIO_QUEUE_SIZE_MAX)
+                return P9_SERVER_E_FRAME;
+        self.server = server;
+        self.fid = NULL;
+        self.in = request;
+        self.n_in = n_request;
+        self.out = reply;
+        self.n_out = n_reply;
+        self.n_data = 0;
+        self.out_size = p9_spans_size(reply, n_reply);
+        first = virtio_spans_read(request, n_request, 0, server->message, P9_WRITE_HEADER_SIZE);
+        if (p9_header_decode(server->message, first, header) < 0 ||
+            header->size > p9_spans_size(request, n_request) || self.out_size < P9_READ_HEADER_SIZE)
+                return P9_SERVER_E_FRAME;
+        self.reply = wire_writer(server->answer, sizeof(server->answer));
+        p9_reply_begin(&self.reply, header->type + 1, header->tag);
+        r = p9_request_decode(&self, first);
+        if (r == 0)
+                r = p9_request_run(&self);
+        if (r == 0)
+                r = p9_request_finish(&self);
+        if (r < 0)
+                p9_request_fail(&self, r);
+        virtio_spans_write(reply, n_reply, 0, server->answer, self.reply.at);
+        *ret_size = self.reply.at + self.n_data;
+        return 0;
+}
