@@ -7,15 +7,25 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 findings=0
 
-# The tree's files that match the patterns: those git knows or would take, without the deleted ones.
+# Every file that git knows or would take; without git, every file that is not in a build directory.
+all_files() {
+        git ls-files -z --cached --others --exclude-standard 2>/dev/null ||
+                find . \( -name .git -o -path './build*' \) -prune -o -type f -printf '%P\0'
+}
+
+# tree_files PATTERN...: those that match one of the patterns (`*` spans folders), or all.
 tree_files() {
-        local file
-        git ls-files -z --cached --others --exclude-standard -- "$@" | LC_ALL=C sort -zu |
-                while IFS= read -r -d '' file; do
-                        if [ -f "$file" ] && [ ! -L "$file" ]; then
+        local file pattern
+        [ $# -gt 0 ] || set -- '*'
+        while IFS= read -r -d '' file; do
+                for pattern in "$@"; do
+                        # shellcheck disable=SC2053 # a pattern it is
+                        if [[ $file == $pattern && -f $file && ! -L $file ]]; then
                                 printf '%s\n' "$file"
+                                break
                         fi
                 done
+        done < <(all_files | LC_ALL=C sort -zu)
 }
 
 finding() {
