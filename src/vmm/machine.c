@@ -252,6 +252,8 @@ int machine_pause(Machine *machine)
         atomic_fetch_or(&machine->gate, MACHINE_GATE_PAUSE);
         for (unsigned i = 0; i < machine->n_vcpus; i++)
                 vcpu_kick(&machine->vcpus[i]);
+        /* One that has not left its last pause yet stays parked and says nothing. */
+        machine_wake(machine);
         return 0;
 }
 

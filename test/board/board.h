@@ -1,0 +1,50 @@
+/*
+ * Runs a payload on a machine of uvm-vmm's library in this process, on the local /dev/kvm: makes a
+ * firmware image of the payload in memory, collects the console, waits for the end.
+ */
+#pragma once
+
+#include "base/loop.h"
+#include "test/unit.h"
+#include "vmm/machine.h"
+
+#define BOARD_SLOTS        4
+#define BOARD_CONSOLE_SIZE 65536
+
+typedef struct Board {
+        Machine machine;
+        Loop *loop;
+        int console;
+        LoopFd console_source;
+        char text[BOARD_CONSOLE_SIZE]; /* all of the console, NUL-terminated */
+        size_t length;
+        bool ended, paused;
+        ControlEnd reason;
+        char why[CONTROL_TEXT_SIZE_MAX + 1];
+        uint64_t phase_usec[CONTROL_PHASE_GUEST];             /* of the host's phases */
+        void (*on_phase)(struct Board *board, uint8_t phase); /* of the guest's; may be NULL */
+} Board;
+
+typedef struct BoardConfig {
+        const char *payload; /* the flat program's file */
+        const char *name;    /* of the case: the additional command line */
+        unsigned vcpus;      /* 0: 1 */
+        bool keep_console;   /* nobody reads it */
+} BoardConfig;
+
+/* Why no board can run here, or NULL. */
+const char *board_missing(void);
+
+/* A configured machine with an rng in slot 0. Fails the test on any error. */
+Board *board_new(const BoardConfig *config);
+Board *board_free(Board *board);
+
+void board_start(Board *board);
+/* Dispatches until @flag is true; fails the test after a time limit. */
+void board_wait(Board *board, const bool *flag);
+
+/* Plugs an rng into @slot. */
+void board_plug_rng(Board *board, uint32_t slot);
+
+/* Runs a case to its end and checks that it ended well. */
+void board_pass(const char *payload, const char *name);

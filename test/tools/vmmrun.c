@@ -1,0 +1,508 @@
+/*
+ * vmmrun: boots a firmware image in uvm-vmm without a shim, for developers, tests and benches. Speaks
+ * the control protocol; the guest's console goes to standard output, all else to standard error.
+ *
+ *   vmmrun --firmware F [--memory MIB] [--vcpus N] [--max-vcpus N] [--slots N] [--cmdline TEXT]
+ *          [--p9 DIR:TAG]… [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
+ *          [--time-limit SECONDS] [--stop-at TEXT] [--phases] [--stats]
+ *
+ * --stop-at ends the machine when the console shows TEXT. What a guest sends to a --vsock-listen port
+ * goes to standard output too, and standard input goes to the newest such connection. Exit status: 0
+ * if the guest reset the machine or --stop-at was met, 1 for every other end, 2 for wrong usage.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/parse.h"
+#include "proto/control.h"
+
+#define RUN_P9_MAX      8
+#define RUN_PORTS_MAX   8
+#define RUN_STREAMS_MAX 64
+#define RUN_TAIL_SIZE   256
+
+typedef struct Run {
+        const char *vmm, *firmware, *stop_at;
+        ControlConfigure configure;
+        struct {
+                char *directory;
+                const char *tag;
+        } p9[RUN_P9_MAX];
+        unsigned n_p9;
+        uint32_t ports[RUN_PORTS_MAX];
+        unsigned n_ports;
+        uint32_t time_limit;
+        bool no_jail, no_rng, want_phases, want_stats;
+
+        Loop *loop;
+        pid_t pid;
+        int control, console;
+        LoopFd control_source, console_source, stdin_source;
+        LoopTimer timer;
+        LoopFd streams[RUN_STREAMS_MAX];
+        unsigned n_streams;
+        uint32_t serial, expected; /* the last serial sent, and the last that needs a good answer */
+        uint64_t start_usec;
+        char tail[RUN_TAIL_SIZE + 1]; /* of the console, for --stop-at */
+        int status;
+} Run;
+
+static int run_send(Run *run, ControlMessage *message, const int *fds, unsigned n_fds)
+{
+        uint8_t buffer[CONTROL_MESSAGE_SIZE_MAX];
+        size_t size;
+        int r;
+
+        message->serial = ++run->serial;
+        r = control_encode(message, buffer, sizeof(buffer), &size);
+        return r < 0 ? r : io_send(run->control, buffer, size, fds, n_fds);
+}
+
+static int run_send_plain(Run *run, ControlType type)
+{
+        ControlMessage message = {.type = type};
+
+        return run_send(run, &message, NULL, 0);
+}
+
+static int run_configure(Run *run)
+{
+        ControlMessage message = {.type = CONTROL_CONFIGURE, .configure = run->configure};
+        _cleanup_(fd_closep) int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+        _cleanup_(fd_closep) int firmware = open(run->firmware, O_RDONLY | O_CLOEXEC);
+        int console[2], r;
+
+        if (kvm < 0)
+                return log_error_errno(errno_neg(), "/dev/kvm");
+        if (firmware < 0)
+                return log_error_errno(errno_neg(), "%s", run->firmware);
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) < 0)
+                return errno_neg();
+        run->console = console[0];
+        r = run_send(run, &message, (int[]){kvm, firmware, console[1]}, 3);
+        fd_close(console[1]);
+        return r;
+}
+
+static int run_add_p9(Run *run, unsigned i)
+{
+        ControlMessage message = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = CONTROL_SLOT_ANY, .kind = CONTROL_DEVICE_P9},
+        };
+        _cleanup_(fd_closep) int fd = open(run->p9[i].directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return log_error_errno(errno_neg(), "%s", run->p9[i].directory);
+        snprintf(message.add_device.p9.tag, sizeof(message.add_device.p9.tag), "%s",
+                 run->p9[i].tag);
+        return run_send(run, &message, &fd, 1);
+}
+
+static int run_add_devices(Run *run)
+{
+        ControlMessage rng = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = CONTROL_SLOT_ANY, .kind = CONTROL_DEVICE_RNG},
+        };
+        ControlMessage vsock = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = CONTROL_SLOT_ANY,
+                               .kind = CONTROL_DEVICE_VSOCK,
+                               .vsock.guest_cid = 3},
+        };
+        int r = run->no_rng ? 0 : run_send(run, &rng, NULL, 0);
+
+        if (r == 0 && run->n_ports > 0)
+                r = run_send(run, &vsock, NULL, 0);
+        for (unsigned i = 0; i < run->n_ports && r == 0; i++) {
+                ControlMessage listen = {.type = CONTROL_VSOCK_LISTEN,
+                                         .vsock_listen.port = run->ports[i]};
+
+                r = run_send(run, &listen, NULL, 0);
+        }
+        for (unsigned i = 0; i < run->n_p9 && r == 0; i++)
+                r = run_add_p9(run, i);
+        return r;
+}
+
+static int run_on_console(LoopFd *source, uint32_t events)
+{
+        Run *run = CONTAINER_OF(source, Run, console_source);
+        char buffer[4096];
+        ssize_t n = read(run->console, buffer, sizeof(buffer));
+
+        if (n <= 0) {
+                loop_fd_remove(source);
+                return 0;
+        }
+        if (run->stop_at) {
+                /* One byte at a time, so that a text is found wherever it was cut. */
+                for (ssize_t i = 0; i < n; i++) {
+                        memmove(run->tail, run->tail + 1, RUN_TAIL_SIZE - 1);
+                        run->tail[RUN_TAIL_SIZE - 1] = buffer[i];
+                        size_t length = strlen(run->stop_at);
+
+                        if (memcmp(run->tail + RUN_TAIL_SIZE - length, run->stop_at, length) != 0)
+                                continue;
+                        fprintf(stderr, "vmmrun: \"%s\" after %.1f ms\n", run->stop_at,
+                                (double)(clock_now_usec() - run->start_usec) / 1000);
+                        run->stop_at = NULL;
+                        run->status = EXIT_SUCCESS;
+                        if (run->want_stats)
+                                (void)run_send_plain(run, CONTROL_GET_STATS);
+                        (void)run_send_plain(run, CONTROL_STOP);
+                        break;
+                }
+        }
+        return io_write_full(STDOUT_FILENO, buffer, (size_t)n);
+}
+
+static int run_on_stream(LoopFd *source, uint32_t events)
+{
+        char buffer[4096];
+        ssize_t n = read(source->fd, buffer, sizeof(buffer));
+
+        if (n > 0)
+                return io_write_full(STDOUT_FILENO, buffer, (size_t)n);
+        int fd = source->fd;
+
+        loop_fd_remove(source);
+        fd_close(fd);
+        return 0;
+}
+
+static int run_on_stdin(LoopFd *source, uint32_t events)
+{
+        Run *run = CONTAINER_OF(source, Run, stdin_source);
+        char buffer[4096];
+        ssize_t n;
+        LoopFd *stream = run->n_streams > 0 ? &run->streams[run->n_streams - 1] : NULL;
+
+        n = read(STDIN_FILENO, buffer, sizeof(buffer));
+        if (n > 0 && stream && stream->loop)
+                return io_write_full(stream->fd, buffer, (size_t)n);
+        if (n <= 0) {
+                loop_fd_remove(source);
+                if (stream && stream->loop)
+                        shutdown(stream->fd, SHUT_WR);
+        }
+        return 0;
+}
+
+static int run_on_accepted(Run *run, const ControlMessage *message, int *fd)
+{
+        fprintf(stderr, "vmmrun: guest port %u connected to port %u\n",
+                message->vsock_accepted.guest_port, message->vsock_accepted.host_port);
+        if (run->n_streams == RUN_STREAMS_MAX)
+                return -ENOSPC;
+        if (!run->stdin_source.loop)
+                (void)loop_fd_add(run->loop, &run->stdin_source, STDIN_FILENO, EPOLLIN,
+                                  run_on_stdin);
+        return loop_fd_add(run->loop, &run->streams[run->n_streams++], TAKE_FD(*fd), EPOLLIN,
+                           run_on_stream);
+}
+
+static void run_print_stats(const ControlStats *stats)
+{
+        fprintf(stderr, "vmmrun: vCPU %.1f ms, I/O %.1f ms, %llu exits in all",
+                (double)stats->vcpu_usec / 1000, (double)stats->io_usec / 1000,
+                (unsigned long long)stats->all_exits);
+        for (unsigned i = 0; i < CONTROL_EXIT_MAX; i++)
+                fprintf(stderr, ", %s %llu", control_exit_to_string(i),
+                        (unsigned long long)stats->exits[i]);
+        fprintf(stderr, "; console %llu bytes, %llu dropped\n",
+                (unsigned long long)stats->console_bytes,
+                (unsigned long long)stats->console_dropped);
+        for (unsigned i = 0; i < stats->n_devices; i++) {
+                const ControlDeviceStats *device = &stats->devices[i];
+
+                fprintf(stderr, "vmmrun: slot %u %s: %llu kicks, %llu interrupts, %llu requests\n",
+                        device->slot, control_device_to_string(device->kind),
+                        (unsigned long long)device->notifies,
+                        (unsigned long long)device->interrupts,
+                        (unsigned long long)device->requests);
+        }
+}
+
+static int run_on_reply(Run *run, const ControlMessage *message)
+{
+        if (message->reply.code == 0)
+                return 0;
+        log_error("request %u failed: %s", message->serial, message->reply.text);
+        return message->serial <= run->expected ? -(int)message->reply.code : 0;
+}
+
+static int run_on_ready(Run *run)
+{
+        int r = run_configure(run);
+
+        if (r == 0)
+                r = run_add_devices(run);
+        if (r == 0)
+                r = run_send_plain(run, CONTROL_START);
+        run->expected = run->serial;
+        if (r == 0)
+                r = loop_fd_add(run->loop, &run->console_source, run->console, EPOLLIN,
+                                run_on_console);
+        return r;
+}
+
+static int run_on_ended(Run *run, const ControlMessage *message)
+{
+        ControlEnd reason = message->ended.reason;
+        int r = 0;
+
+        while (run->console_source.loop && r == 0)
+                r = run_on_console(&run->console_source, EPOLLIN);
+        fprintf(stderr, "vmmrun: ended (%s): %s\n", control_end_to_string(reason),
+                message->ended.text);
+        if (reason == CONTROL_END_GUEST_RESET)
+                run->status = EXIT_SUCCESS;
+        loop_stop(run->loop, 0);
+        return 0;
+}
+
+static int run_dispatch(Run *run, const ControlMessage *message, int *fds)
+{
+        switch (message->type) {
+        case CONTROL_READY:
+                return run_on_ready(run);
+        case CONTROL_REPLY:
+                return run_on_reply(run, message);
+        case CONTROL_STATS:
+                run_print_stats(&message->stats);
+                return 0;
+        case CONTROL_PHASE:
+                if (run->want_phases)
+                        fprintf(stderr, "vmmrun: phase %u at %.3f ms\n", message->phase.id,
+                                (double)(message->phase.usec - run->start_usec) / 1000);
+                return 0;
+        case CONTROL_VSOCK_ACCEPTED:
+                return run_on_accepted(run, message, &fds[0]);
+        case CONTROL_ENDED:
+                return run_on_ended(run, message);
+        default:
+                return -EBADMSG;
+        }
+}
+
+static int run_on_control(LoopFd *source, uint32_t events)
+{
+        Run *run = CONTAINER_OF(source, Run, control_source);
+        uint8_t buffer[CONTROL_MESSAGE_SIZE_MAX];
+        ControlMessage message;
+        IoMessage received;
+        int r = io_recv(run->control, buffer, sizeof(buffer), &received);
+
+        if (r < 0)
+                return r;
+        if (received.size == 0)
+                return log_error_errno(-ECONNRESET, "uvm-vmm is gone");
+        r = control_decode(buffer, received.size, &message);
+        if (r == 0 && received.n_fds != control_fd_count(&message))
+                r = -EBADMSG;
+        if (r == 0)
+                r = run_dispatch(run, &message, received.fds);
+        io_message_done(&received);
+        return r;
+}
+
+static int run_on_time_limit(LoopTimer *timer)
+{
+        Run *run = CONTAINER_OF(timer, Run, timer);
+
+        fprintf(stderr, "vmmrun: the time limit of %u s is over\n", run->time_limit);
+        return run_send_plain(run, CONTROL_STOP);
+}
+
+static int run_spawn(Run *run)
+{
+        char number[16];
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return errno_neg();
+        run->control = pair[0];
+        run->start_usec = clock_now_usec();
+        run->pid = fork();
+        if (run->pid < 0)
+                return errno_neg();
+        if (run->pid == 0) {
+                (void)fd_set_cloexec(pair[1], false);
+                snprintf(number, sizeof(number), "%d", pair[1]);
+                execl(run->vmm, "uvm-vmm", "--control-fd", number,
+                      run->no_jail ? "--no-jail" : NULL, NULL);
+                log_error_errno(errno_neg(), "%s", run->vmm);
+                _exit(127);
+        }
+        fd_close(pair[1]);
+        return 0;
+}
+
+static int run_all(Run *run)
+{
+        int r = loop_new(&run->loop);
+
+        if (r == 0)
+                r = run_spawn(run);
+        if (r == 0)
+                r = loop_fd_add(run->loop, &run->control_source, run->control, EPOLLIN,
+                                run_on_control);
+        if (r < 0)
+                return r;
+        if (run->time_limit > 0)
+                loop_timer_arm(run->loop, &run->timer,
+                               run->start_usec + clock_limit_usec(run->time_limit * USEC_PER_SEC),
+                               run_on_time_limit);
+        r = loop_run(run->loop);
+        fd_close(run->control);
+        fd_close(run->console);
+        waitpid(run->pid, NULL, 0);
+        loop_free(run->loop);
+        return r;
+}
+
+static int parse_p9(Run *run, char *text)
+{
+        char *colon = strrchr(text, ':');
+
+        if (!colon || run->n_p9 == RUN_P9_MAX)
+                return -EINVAL;
+        *colon = 0;
+        run->p9[run->n_p9].directory = text;
+        run->p9[run->n_p9++].tag = colon + 1;
+        return 0;
+}
+
+static int parse_memory(Run *run, const char *text)
+{
+        uint32_t mib;
+        int r = parse_u32(text, 1, 1 << 20, &mib);
+
+        run->configure.memory_bytes = (uint64_t)mib << 20;
+        return r;
+}
+
+static int parse_port(Run *run, const char *text)
+{
+        if (run->n_ports == RUN_PORTS_MAX)
+                return -E2BIG;
+        return parse_u32(text, 0, UINT32_MAX, &run->ports[run->n_ports++]);
+}
+
+static int parse_option(Run *run, int option, char *value)
+{
+        ControlConfigure *configure = &run->configure;
+
+        switch (option) {
+        case 'f':
+                run->firmware = value;
+                return 0;
+        case 'm':
+                return parse_memory(run, value);
+        case 'c':
+                return parse_u32(value, 1, CONTROL_VCPUS_MAX, &configure->vcpus);
+        case 'C':
+                return parse_u32(value, 1, CONTROL_VCPUS_MAX, &configure->max_vcpus);
+        case 's':
+                return parse_u32(value, 0, CONTROL_SLOTS_MAX, &configure->slots);
+        case 'l':
+                snprintf(configure->cmdline, sizeof(configure->cmdline), "%s", value);
+                return 0;
+        case '9':
+                return parse_p9(run, value);
+        case 'v':
+                return parse_port(run, value);
+        case 'R':
+                run->no_rng = true;
+                return 0;
+        case 'J':
+                run->no_jail = true;
+                return 0;
+        case 'p':
+                run->vmm = value;
+                return 0;
+        case 't':
+                return parse_u32(value, 1, 3600, &run->time_limit);
+        case 'S':
+                run->stop_at = value;
+                return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
+        case 'P':
+                run->want_phases = true;
+                return 0;
+        case 'X':
+                run->want_stats = true;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+static int parse_options(Run *run, int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"firmware", required_argument, NULL, 'f'},
+                {"memory", required_argument, NULL, 'm'},
+                {"vcpus", required_argument, NULL, 'c'},
+                {"max-vcpus", required_argument, NULL, 'C'},
+                {"slots", required_argument, NULL, 's'},
+                {"cmdline", required_argument, NULL, 'l'},
+                {"p9", required_argument, NULL, '9'},
+                {"vsock-listen", required_argument, NULL, 'v'},
+                {"no-rng", no_argument, NULL, 'R'},
+                {"no-jail", no_argument, NULL, 'J'},
+                {"vmm", required_argument, NULL, 'p'},
+                {"time-limit", required_argument, NULL, 't'},
+                {"stop-at", required_argument, NULL, 'S'},
+                {"phases", no_argument, NULL, 'P'},
+                {"stats", no_argument, NULL, 'X'},
+                {},
+        };
+        int option, r;
+
+        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                r = parse_option(run, option, optarg);
+                if (r < 0) {
+                        fprintf(stderr, "vmmrun: wrong option or value: %s\n", argv[optind - 1]);
+                        return r;
+                }
+        }
+        if (!run->firmware || optind != argc) {
+                fputs("vmmrun: --firmware FILE is needed\n", stderr);
+                return -EINVAL;
+        }
+        if (run->configure.max_vcpus < run->configure.vcpus)
+                run->configure.max_vcpus = run->configure.vcpus;
+        return 0;
+}
+
+int main(int argc, char **argv)
+{
+        static Run run = {
+                .vmm = UVM_VMM_PROGRAM,
+                .configure = {.memory_bytes = 128ULL << 20, .vcpus = 1, .slots = 8},
+                .control = FD_NONE,
+                .console = FD_NONE,
+                .status = EXIT_FAILURE,
+        };
+
+        log_open("vmmrun");
+        signal(SIGPIPE, SIG_IGN);
+        if (parse_options(&run, argc, argv) < 0)
+                return 2;
+        if (run_all(&run) < 0)
+                return EXIT_FAILURE;
+        return run.status;
+}
