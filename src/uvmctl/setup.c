@@ -8,8 +8,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/signals.h"
 #include "uvmctl/setup.h"
-#include "uvmctl/signals.h"
 
 const char setup_help[] = SETUP_HELP_PROCESS
         "  -d, --detach              print the container's id and leave it running\n"

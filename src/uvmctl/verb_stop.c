@@ -7,9 +7,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/signals.h"
 #include "client/late.h"
 #include "uvmctl/each.h"
-#include "uvmctl/signals.h"
 #include "uvmctl/verbs.h"
 
 static bool is_running(const Object *container)

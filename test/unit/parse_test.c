@@ -1,8 +1,10 @@
 /* What people type: sizes, counts, names. */
 #include <errno.h>
+#include <signal.h>
 
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/signals.h"
 #include "test/unit.h"
 
 static uint64_t bytes(const char *text)
@@ -78,5 +80,16 @@ static void test_time_scale(void)
         unit_assert_int(clock_limit_usec(5), 5);
 }
 
+static void test_signals(void)
+{
+        unit_assert_int(signal_parse("TERM"), SIGTERM);
+        unit_assert_int(signal_parse("sigkill"), SIGKILL);
+        unit_assert_int(signal_parse("15"), SIGTERM);
+        unit_assert_int(signal_parse("SIGRTMIN+4"), SIGRTMIN + 4);
+        unit_assert_int(signal_parse("RTMIN+99"), -EINVAL);
+        unit_assert_int(signal_parse("0"), -EINVAL);
+        unit_assert_int(signal_parse("NOPE"), -EINVAL);
+}
+
 UNIT_MAIN(UNIT_TEST(test_bytes), UNIT_TEST(test_milli), UNIT_TEST(test_u64), UNIT_TEST(test_names),
-          UNIT_TEST(test_time_scale))
+          UNIT_TEST(test_time_scale), UNIT_TEST(test_signals))

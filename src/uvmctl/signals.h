@@ -1,5 +1,0 @@
-/* Signals by name. */
-#pragma once
-
-/* "TERM", "SIGTERM", "15", "RTMIN+3" to its number, or -EINVAL. */
-int signal_parse(const char *text);
