@@ -2,12 +2,26 @@
 #include "vmm/plug.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "vmm/virtio/p9.h"
 #include "vmm/virtio/rng.h"
 
 /* Devices need a machine to be in; every state but these two has one. */
 static bool plug_is_possible(const Machine *machine)
 {
         return machine->state != MACHINE_EMPTY && machine->state != MACHINE_ENDED;
+}
+
+/* The root comes as the message's only fd. */
+static int plug_make_p9(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret)
+{
+        const VirtioP9Config config = {
+                .tag = add->p9.tag,
+                .root_fd = TAKE_FD(fds[0]),
+                .proc_fd = link->fds_fd,
+                .read_only = add->p9.flags & CONTROL_P9_READ_ONLY,
+        };
+
+        return virtio_p9_new(link->loop, &link->machine.memory, &config, ret);
 }
 
 static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret)
@@ -17,8 +31,9 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
         switch (add->kind) {
         case CONTROL_DEVICE_RNG:
                 return virtio_rng_new(link->loop, &machine->memory, ret);
-        case CONTROL_DEVICE_VSOCK:
         case CONTROL_DEVICE_P9:
+                return plug_make_p9(link, add, fds, ret);
+        case CONTROL_DEVICE_VSOCK:
         case CONTROL_DEVICE_MAX:
                 break;
         }

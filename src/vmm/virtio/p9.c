@@ -1,0 +1,147 @@
+/* virtio-9p; see p9.h. All the work is in vmm/p9: this hands chains over. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "vmm/p9/server.h"
+#include "vmm/virtio/p9.h"
+
+#define VIRTIO_9P_MOUNT_TAG (1ULL << 0)
+
+/* Linux's driver uses 128 descriptors and no more (VIRTQUEUE_NUM). */
+#define P9_QUEUE_SIZE 128
+
+/* Half for opened files, half for paths to files that aren't. Several devices share the process's
+ * limit: a server that meets it gives paths up. */
+#define P9_FDS 16384
+
+typedef struct VirtioP9 {
+        VirtioDevice device;
+        P9Server *server;
+        uint8_t config[2 + VIRTIO_P9_TAG_MAX];
+} VirtioP9;
+
+static VirtioP9 *p9_from_device(VirtioDevice *device)
+{
+        return CONTAINER_OF(device, VirtioP9, device);
+}
+
+/* The space is as large as the longest tag's; behind a shorter one there are zeros. */
+static void p9_config_read(VirtioDevice *device, uint32_t offset, void *data, unsigned size)
+{
+        virtio_config_copy(p9_from_device(device)->config, offset, data, size);
+}
+
+static void p9_reset(VirtioDevice *device)
+{
+        p9_server_reset(p9_from_device(device)->server);
+}
+
+static int p9_answer(VirtioP9 *p9, VirtioQueue *queue, const VirtioChain *chain)
+{
+        size_t written;
+        int r = p9_server_handle(p9->server, chain->readable, chain->n_readable, chain->writable,
+                                 chain->n_writable, &written);
+
+        if (r != 0)
+                return VIRTIO_QUEUE_E_BROKEN; /* P9_SERVER_E_FRAME: nothing to answer to */
+        p9->device.counters.requests++;
+        p9->device.counters.bytes_from_guest += chain->readable_size;
+        p9->device.counters.bytes_to_guest += written;
+        virtio_queue_push(queue, chain->head, (uint32_t)written);
+        return 0;
+}
+
+/* Answers all that is there, then tells the guest once. */
+static int p9_notify(VirtioDevice *device, unsigned index)
+{
+        VirtioQueue *queue = &device->queues[index];
+        VirtioChain chain;
+        int r;
+
+        while ((r = virtio_queue_pop(queue, &chain)) == 0) {
+                r = p9_answer(p9_from_device(device), queue, &chain);
+                if (r != 0)
+                        break;
+        }
+        virtio_device_signal(device, index);
+        return r == VIRTIO_QUEUE_E_EMPTY ? 0 : r;
+}
+
+static int p9_save(const VirtioDevice *device, WireWriter *writer)
+{
+        const VirtioP9 *p9 = CONTAINER_OF((VirtioDevice *)device, VirtioP9, device);
+
+        if (p9_server_is_in_use(p9->server))
+                return -EBUSY;
+        wire_put_blob(writer, p9->config, sizeof(p9->config));
+        return 0;
+}
+
+/* The tree comes with the fresh device; a driver that was probed knows it by this tag. */
+static int p9_load(VirtioDevice *device, WireReader *reader)
+{
+        const VirtioP9 *p9 = p9_from_device(device);
+        size_t size;
+        const uint8_t *config = wire_get_blob(reader, sizeof(p9->config), &size);
+
+        if (!config || size != sizeof(p9->config) || memcmp(config, p9->config, size) != 0)
+                return -EBADMSG;
+        return 0;
+}
+
+static VirtioDevice *p9_free(VirtioDevice *device)
+{
+        VirtioP9 *p9 = p9_from_device(device);
+
+        p9_server_free(p9->server);
+        free(p9);
+        return NULL;
+}
+
+static const VirtioDeviceOps p9_ops = {
+        .name = "9p",
+        .id = VIRTIO_ID_9P,
+        .features = VIRTIO_9P_MOUNT_TAG,
+        .n_queues = 1,
+        .queue_sizes = {P9_QUEUE_SIZE},
+        .config_size = sizeof((VirtioP9){}.config),
+        .config_read = p9_config_read,
+        .reset = p9_reset,
+        .notify = p9_notify,
+        .save = p9_save,
+        .load = p9_load,
+        .free = p9_free,
+};
+
+int virtio_p9_new(Loop *loop, const GuestMemory *memory, const VirtioP9Config *config,
+                  VirtioDevice **ret)
+{
+        _cleanup_(fd_closep) int root_fd = config->root_fd;
+        size_t size = strlen(config->tag);
+        P9ServerConfig server = {
+                .proc_fd = config->proc_fd,
+                .read_only = config->read_only,
+                .limits = p9_limits_for(P9_FDS),
+        };
+        VirtioP9 *p9;
+        int r;
+
+        if (size == 0 || size > VIRTIO_P9_TAG_MAX)
+                return -EINVAL;
+        p9 = calloc(1, sizeof(*p9));
+        if (!p9)
+                return -ENOMEM;
+        virtio_device_init(&p9->device, &p9_ops, loop, memory);
+        p9->config[0] = (uint8_t)size;
+        memcpy(p9->config + 2, config->tag, size);
+        server.root_fd = TAKE_FD(root_fd);
+        r = p9_server_new(&p9->server, &server);
+        if (r < 0) {
+                free(p9);
+                return r;
+        }
+        *ret = &p9->device;
+        return 0;
+}
