@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "vmm/virtio/p9.h"
 #include "vmm/virtio/rng.h"
+#include "vmm/virtio/vsock.h"
 
 /* Devices need a machine to be in; every state but these two has one. */
 static bool plug_is_possible(const Machine *machine)
@@ -24,6 +25,44 @@ static int plug_make_p9(Link *link, const ControlAddDevice *add, int *fds, Virti
         return virtio_p9_new(link->loop, &link->machine.memory, &config, ret);
 }
 
+static int plug_on_accepted(void *userdata, uint32_t guest_port, uint32_t host_port, int fd)
+{
+        const ControlMessage message = {
+                .type = CONTROL_VSOCK_ACCEPTED,
+                .vsock_accepted = {.guest_port = guest_port, .host_port = host_port},
+        };
+        int r = link_send(userdata, &message, fd);
+
+        /* Also when the supervisor doesn't keep up: the guest is refused and may try again. */
+        if (r < 0)
+                return r;
+        fd_close(fd);
+        return 0;
+}
+
+/* The cookie is the serial of the request. */
+static void plug_on_connected(void *userdata, uint32_t cookie, int error)
+{
+        (void)link_reply(userdata, cookie, error, 0,
+                         error == -ECONNREFUSED ? "nobody in the guest listens on this port"
+                                                : NULL);
+}
+
+static int plug_make_vsock(Link *link, const ControlAddDevice *add, VirtioDevice **ret)
+{
+        const VirtioVsockEvents events = {
+                .accepted = plug_on_accepted,
+                .connected = plug_on_connected,
+                .userdata = link,
+        };
+
+        /* Requests about ports name no device. */
+        if (link->vsock)
+                return -EEXIST;
+        return virtio_vsock_new(link->loop, &link->machine.memory, add->vsock.guest_cid, &events,
+                                ret);
+}
+
 static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret)
 {
         Machine *machine = &link->machine;
@@ -34,6 +73,7 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
         case CONTROL_DEVICE_P9:
                 return plug_make_p9(link, add, fds, ret);
         case CONTROL_DEVICE_VSOCK:
+                return plug_make_vsock(link, add, ret);
         case CONTROL_DEVICE_MAX:
                 break;
         }
@@ -43,6 +83,8 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
 static const char *plug_problem(int r)
 {
         switch (r) {
+        case -EEXIST:
+                return "there is a vsock device already";
         case -EBUSY:
                 return "the slot is taken";
         case -ENOSPC:
@@ -66,6 +108,10 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
                 r = plug_make(link, &message->add_device, fds, &device);
         if (r == 0)
                 r = virtio_slots_plug(&machine->slots, message->add_device.slot, device, &slot);
+        if (r == 0 && device->ops->id == VIRTIO_ID_VSOCK) {
+                link->vsock = device;
+                link->vsock_slot = slot;
+        }
         if (r == 0)
                 TAKE_PTR(device); /* the slot's */
         return link_reply(link, message->serial, r, slot, plug_problem(r));
@@ -73,14 +119,51 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
 
 int plug_remove(Link *link, const ControlMessage *message)
 {
+        uint32_t slot = message->remove_device.slot;
         int r = -EINVAL;
 
         if (plug_is_possible(&link->machine))
-                r = virtio_slots_unplug(&link->machine.slots, message->remove_device.slot);
+                r = virtio_slots_unplug(&link->machine.slots, slot);
+        if (r == 0 && link->vsock && link->vsock_slot == slot)
+                link->vsock = NULL;
         return link_reply(link, message->serial, r, 0, plug_problem(r));
+}
+
+static const char *plug_vsock_problem(int r)
+{
+        switch (r) {
+        case -ENODEV:
+                return "there is no vsock device";
+        case -EEXIST:
+                return "this port is listened on already";
+        case -ENOENT:
+                return "this port is not listened on";
+        }
+        return NULL;
+}
+
+/* Answered by plug_on_connected(), unless it can't even begin. */
+static int plug_connect(Link *link, const ControlMessage *message, int *fds)
+{
+        int r = virtio_vsock_connect(link->vsock, message->vsock_connect.guest_port, fds[0],
+                                     message->serial);
+
+        if (r < 0)
+                return link_reply(link, message->serial, r, 0, NULL);
+        TAKE_FD(fds[0]); /* the device's */
+        return 0;
 }
 
 int plug_vsock(Link *link, const ControlMessage *message, int *fds)
 {
-        return link_reply(link, message->serial, -EOPNOTSUPP, 0, NULL);
+        uint32_t port = message->vsock_listen.port;
+        int r = -ENODEV;
+
+        if (link->vsock && message->type == CONTROL_VSOCK_CONNECT)
+                return plug_connect(link, message, fds);
+        if (link->vsock)
+                r = message->type == CONTROL_VSOCK_LISTEN
+                            ? virtio_vsock_listen(link->vsock, port)
+                            : virtio_vsock_unlisten(link->vsock, port);
+        return link_reply(link, message->serial, r, 0, plug_vsock_problem(r));
 }
