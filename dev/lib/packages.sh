@@ -10,13 +10,15 @@ package_list() {
                         libsystemd-dev libseccomp-dev libjson-c-dev libarchive-dev \
                         libnl-3-dev libnl-route-3-dev musl-tools linux-libc-dev ;;
         kernel)
-                echo linux-source-6.1 gcc make flex bison bc libelf-dev libssl-dev cpio rsync kmod \
+                echo linux-source-6.1 gcc make patch flex bison bc libelf-dev libssl-dev cpio rsync kmod \
                         xz-utils lz4 ;;
         testhost)
                 echo mmdebstrap e2fsprogs cpio kmod busybox-static gcc libc6-dev python3 xz-utils \
                         qemu-system-x86 qemu-utils debian-archive-keyring binutils ;;
         lint)
                 echo clang-format shellcheck binutils libxml2-utils mandoc ;;
+        fuzz)
+                echo clang llvm libclang-rt-dev jq ;;
         debug)
                 echo valgrind strace ;;
         image)

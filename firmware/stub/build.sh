@@ -9,7 +9,7 @@ shift 3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for source in start.S main.c bootparams.c cmdline.c mptable.c string.c; do
+for source in start.S main.c bootparams.c cmdline.c mptable.c pic.c string.c; do
         "$@" -c -std=gnu17 -Os -m64 -ffreestanding -fno-builtin -fno-pic -fno-pie \
                 -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fcf-protection=none \
                 -fno-asynchronous-unwind-tables -fno-strict-aliasing \

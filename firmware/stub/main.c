@@ -10,6 +10,7 @@
 #include "stub/cmdline.h"
 #include "stub/image.h"
 #include "stub/mptable.h"
+#include "stub/pic.h"
 #include "stub/string.h"
 
 extern const StubImage stub_image;
@@ -58,5 +59,6 @@ void stub_main(HandoffBlock *block)
         seed_build(&seed_data, block);
         bootparams_build(&boot_params, block, &stub_image, (uint32_t)(uintptr_t)kernel_cmdline,
                          (uint32_t)(uintptr_t)&seed_data);
+        pic_hide();
         phase_mark(HANDOFF_PHASE_KERNEL);
 }

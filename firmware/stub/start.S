@@ -25,7 +25,10 @@ stub_entry:
         mov     $boot_params, %esi
         jmp     *%rax
 
-        /* Identity mapping of the first GiB by 2 MiB pages: present, writable (3), large (0x80). */
+        /*
+         * Identity mapping by 2 MiB pages of the first GiB and of the local APIC: present, writable
+         * (3), large (0x80), uncached (0x10).
+         */
         .section .pagetables, "aw"
         .balign 4096
 page_map:
@@ -33,12 +36,18 @@ page_map:
         .zero   511 * 8
 page_directories:
         .quad   page_directory + 3
-        .zero   511 * 8
+        .zero   2 * 8
+        .quad   page_directory_top + 3
+        .zero   508 * 8
 page_directory:
         .set    page, 0
         .rept   512
         .quad   (page << 21) + 0x83
         .set    page, page + 1
         .endr
+page_directory_top:
+        .zero   503 * 8
+        .quad   0xfee00000 + 0x93
+        .zero   8 * 8
 
         .section .note.GNU-stack, "", @progbits
