@@ -1,0 +1,26 @@
+/* The store's inside, for its own files: image.c, import.c, remove.c. */
+#pragma once
+
+#include <json-c/json.h>
+
+#include "uvmd/image/image.h"
+
+struct ImageStore {
+        sd_event *event;
+        char *path;
+        int fd;
+        Image *images;      /* hash by id */
+        unsigned n_workers; /* imports and removals under way */
+};
+
+/* Reads ID/image.json and adds the image. 0, -EBADMSG, -errno. */
+int image_load(ImageStore *store, const char *id, Image **ret);
+void image_save(const Image *image);
+
+/* Of images with the name of @image only the newest keeps it. @image may be gone afterwards if it
+ * isn't that. */
+void image_take_name(Image *image);
+
+/* The description as it is written. NULL: out of memory. */
+json_object *image_to_json(const Image *image);
+int image_from_json(ImageStore *store, const char *id, json_object *json, Image **ret);
