@@ -2,6 +2,9 @@
  * Names that change under fids: unlink, rename and links, by the guest and behind its back, with
  * all fds open and with too few of them, so that nodes are closed and opened again.
  */
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "test/unit/p9_guest.h"
 
 /* A guest whose server can't keep more than a few files open. */
@@ -363,9 +366,49 @@ static void test_too_many_unlinked(void)
         guest_close(guest);
 }
 
+/* On overlayfs a file changes its birth, or even its number, when it is first written. */
+static void test_copy_up(void)
+{
+        /* Before the guest: its root belongs to the namespace it was opened in. */
+        bool own = unshare(CLONE_NEWNS) == 0 &&
+                   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+        Guest *guest = guest_open_narrow();
+        char options[256], merged[80];
+        char name[16];
+
+        for (size_t i = 0; i < 4; i++)
+                unit_assert_int(mkdirat(guest->dir, (const char *[]){"l", "u", "w", "m"}[i], 0755),
+                                0);
+        for (unsigned i = 0; i < 2 * P9_PATHS_MIN; i++) {
+                snprintf(name, sizeof(name), "l/%u", i);
+                put_file(guest, name, "lower");
+        }
+        snprintf(options, sizeof(options), "lowerdir=%1$s/l,upperdir=%1$s/u,workdir=%1$s/w",
+                 guest->path);
+        snprintf(merged, sizeof(merged), "%s/m", guest->path);
+        if (!own || mount("overlay", merged, "overlay", 0, options) < 0) {
+                printf("# skipped: can't mount an overlay: %s\n", strerror(errno));
+                guest_close(guest);
+                return;
+        }
+        for (unsigned i = 0; i < 2 * P9_PATHS_MIN; i++) {
+                snprintf(name, sizeof(name), "m/%u", i);
+                unit_assert_int(guest_walk(guest, GUEST_ROOT, 100 + i, name), 0);
+                unit_assert_int(guest_walk(guest, 100 + i, 200 + i, ""), 0);
+                unit_assert_int(guest_lopen(guest, 200 + i, O_RDWR), 0);
+                unit_assert_int(guest_write(guest, 200 + i, 0, "upper", 5), 5);
+                unit_assert_int(guest_clunk(guest, 200 + i), 0);
+        }
+        for (unsigned i = 0; i < 2 * P9_PATHS_MIN; i++)
+                expect_content(guest, 100 + i, "upper");
+        guest->server = p9_server_free(guest->server);
+        unit_assert_int(umount2(merged, MNT_DETACH), 0);
+        guest_close(guest);
+}
+
 UNIT_MAIN(UNIT_TEST(test_unlinked_file), UNIT_TEST(test_unlinked_with_few_fds),
           UNIT_TEST(test_unlinked_behind_our_back), UNIT_TEST(test_replaced_file),
           UNIT_TEST(test_stale), UNIT_TEST(test_inode_used_again), UNIT_TEST(test_hard_links),
           UNIT_TEST(test_link_to_symlink), UNIT_TEST(test_rename_directory), UNIT_TEST(test_by_fid),
           UNIT_TEST(test_circle), UNIT_TEST(test_remove_directory), UNIT_TEST(test_many_files),
-          UNIT_TEST(test_too_many_unlinked))
+          UNIT_TEST(test_too_many_unlinked), UNIT_TEST(test_copy_up))

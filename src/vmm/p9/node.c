@@ -73,6 +73,7 @@ static int p9_node_new(P9Tree *tree, int fd, const struct statx *st, P9Node **re
                 free(node);
                 return r;
         }
+        node->qid = p9_qid(tree->devices, &node->identity, node->mode);
         tree->n_nodes++;
         p9_node_fd_set(node, fd);
         *ret = node;
@@ -95,7 +96,6 @@ int p9_tree_init(P9Tree *tree, int root_fd, int proc_fd, P9Devices *devices)
         if (r < 0)
                 return r;
         TAKE_FD(fd);
-        p9_node_qid(tree->root); /* the root's device is the first: its numbers stay as they are */
         return 0;
 }
 
@@ -271,6 +271,25 @@ bool p9_node_is_at(const P9Node *node, int fd, const char *name)
                 return false;
         identity = p9_identity(&st);
         return p9_identity_equal(&identity, &node->identity);
+}
+
+void p9_node_refresh(P9Node *node)
+{
+        P9Identity identity;
+        struct statx st;
+        P9Node *other;
+        int r;
+
+        if (p9_stat(node->fd, "", &st) < 0)
+                return;
+        identity = p9_identity(&st);
+        other = p9_tree_lookup(node->tree, &identity);
+        if (other && other != node)
+                return;
+        p9_table_remove(&node->tree->nodes, &node->item);
+        node->identity = identity;
+        r = p9_table_insert(&node->tree->nodes, &node->item, p9_identity_hash(&identity));
+        assert(r == 0); /* there is room where it was */
 }
 
 int p9_fd_stat(int fd, struct statx *ret)

@@ -41,7 +41,8 @@ typedef struct P9Node {
         char *name;            /* in @parent; NULL when @parent is */
         List lru;
         P9Identity identity;
-        int fd; /* O_PATH, or FD_NONE */
+        P9Qid qid; /* for as long as the node lives, also where the identity changes */
+        int fd;    /* O_PATH, or FD_NONE */
         uint32_t mode;
         unsigned n_refs;
         unsigned n_users;         /* acquired and not yet released */
@@ -123,8 +124,3 @@ void p9_proc_name(int fd, char name[static P9_PROC_NAME_SIZE]);
 
 /* statx() of the file behind @fd, all that P9_STATX_MASK asks for. 0 or -errno. */
 int p9_fd_stat(int fd, struct statx *ret);
-
-static inline P9Qid p9_node_qid(const P9Node *node)
-{
-        return p9_qid(node->tree->devices, &node->identity, node->mode);
-}

@@ -61,13 +61,22 @@ void p9_node_fd_close(P9Node *node)
         }
 }
 
+/* Whether the node's name still leads to its file. */
+static bool p9_node_is_reachable(P9Node *node)
+{
+        if (p9_node_is_at(node, node->parent->fd, node->name))
+                return true;
+        p9_node_refresh(node);
+        return p9_node_is_at(node, node->parent->fd, node->name);
+}
+
 /* Closes one fd that can be had again. False if there is none. */
 static bool p9_tree_evict(P9Tree *tree)
 {
         for (List *item; (item = list_first(&tree->lru));) {
                 P9Node *node = LIST_ENTRY(item, P9Node, lru);
 
-                if (p9_node_is_at(node, node->parent->fd, node->name)) {
+                if (p9_node_is_reachable(node)) {
                         p9_node_fd_close(node);
                         return true;
                 }

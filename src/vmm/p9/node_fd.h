@@ -24,3 +24,10 @@ int p9_tree_open_proc(P9Tree *tree, const char *name, int flags, int *ret_fd);
 
 /* Whether @name below @fd (or @fd itself, for "") is this node's file. In node.c. */
 bool p9_node_is_at(const P9Node *node, int fd, const char *name);
+
+/*
+ * Takes the identity of a node with an fd anew. On overlayfs a file gets another one when it is
+ * first written: it is copied to the upper layer, and that copy was born at another time. In
+ * node.c.
+ */
+void p9_node_refresh(P9Node *node);

@@ -30,7 +30,7 @@ int p9_do_getattr(P9Request *request)
                 return r;
         attributes = (P9Attributes){
                 .valid = P9_STATS_BASIC,
-                .qid = p9_node_qid(request->fid->node),
+                .qid = request->fid->node->qid,
                 .mode = st.stx_mode,
                 .uid = st.stx_uid,
                 .gid = st.stx_gid,

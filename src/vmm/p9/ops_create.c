@@ -58,7 +58,7 @@ int p9_do_lopen(P9Request *request)
         if (r < 0)
                 return r;
         p9_fid_set_open(&request->server->fids, fid, fd, flags);
-        p9_put_open(&request->reply, p9_node_qid(fid->node), 0);
+        p9_put_open(&request->reply, fid->node->qid, 0);
         return 0;
 }
 
@@ -164,7 +164,7 @@ static int p9_make(P9Request *request, const P9Make *make)
         r = p9_claim(request, dir, make->name, make->mode, make->gid, &node);
         if (r < 0)
                 return r;
-        p9_put_qid(&request->reply, p9_node_qid(node));
+        p9_put_qid(&request->reply, node->qid);
         return 0;
 }
 
@@ -281,6 +281,6 @@ int p9_do_lcreate(P9Request *request)
         p9_fid_set_node(fid, node);
         p9_fid_set_open(&request->server->fids, fid, fd,
                         p9_open_flags(request->message.lcreate.flags));
-        p9_put_open(&request->reply, p9_node_qid(node), 0);
+        p9_put_open(&request->reply, node->qid, 0);
         return 0;
 }

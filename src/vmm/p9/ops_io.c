@@ -90,7 +90,7 @@ static P9Qid p9_entry_qid(const P9Request *request, const P9HostEntry *entry)
         P9Node *dir = request->fid->node;
 
         if (dir == dir->tree->root && strcmp(entry->name, "..") == 0)
-                return p9_node_qid(dir);
+                return dir->qid;
         return p9_qid_of_entry(&request->server->devices, dir->identity.device, entry->inode,
                                entry->type);
 }

@@ -41,7 +41,7 @@ int p9_do_attach(P9Request *request)
                        request->message.attach.uid, &fid);
         if (r < 0)
                 return r;
-        p9_put_qid(&request->reply, p9_node_qid(fid->node));
+        p9_put_qid(&request->reply, fid->node->qid);
         return 0;
 }
 
@@ -89,7 +89,7 @@ int p9_do_walk(P9Request *request)
                         return r;
                 p9_node_unref(node);
                 node = next;
-                qids[n] = p9_node_qid(node);
+                qids[n] = node->qid;
         }
         if (n == n_names) {
                 r = p9_walk_end(request, node);
