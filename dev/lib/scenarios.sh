@@ -3,7 +3,9 @@
 # one with an `outside` runs here and uses dev/host itself. A scenario that fails or leaves something
 # behind is not followed by others in the same host: they get a new one. Adds to dev/test's sums.
 
-SCENARIO_SECONDS=600
+# A scenario's time limit and counts grow with UVM_SOAK (dev/soak).
+UVM_SOAK=${UVM_SOAK:-1}
+SCENARIO_SECONDS=$((600 * UVM_SOAK))
 SCENARIO_HOME=/root/test/host
 
 # The host is the scenarios' own unless the caller chose one.
@@ -28,7 +30,7 @@ scenario_run() {
                         "test/host/$name/outside") </dev/null >"$log" 2>&1
         else
                 UVM_HOST=${UVM_HOST:-test} timeout "$SCENARIO_SECONDS" "$UVM_ROOT/dev/host" \
-                        run -n -C "$SCENARIO_HOME/$name" "$SCENARIO_HOME/scenario" \
+                        run -n -e "UVM_SOAK=$UVM_SOAK" -C "$SCENARIO_HOME/$name" "$SCENARIO_HOME/scenario" \
                         "$name" </dev/null >"$log" 2>&1
         fi
 }

@@ -83,6 +83,11 @@ wait_until() {
         done
 }
 
+# times N: how often to do what may fail rarely: N, or as much more as dev/soak asks for.
+times() {
+        echo $(($1 * ${UVM_SOAK:-1}))
+}
+
 # The tree of a container with nothing but busybox in it, in directory $1.
 busybox_tree() {
         local tree=$1 applet
