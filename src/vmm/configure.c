@@ -28,6 +28,8 @@ static int configure_kvm(Machine *machine, int kvm_fd, char *ret_text)
                 snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1, "this host's KVM lacks %s", lacks);
         if (r == 0)
                 r = arch_vm_prepare(&machine->vm);
+        if (r == 0)
+                r = kvm_vm_map(&machine->vm, &machine->memory);
         return explain(ret_text, r, "make a KVM virtual machine");
 }
 
@@ -39,8 +41,6 @@ static int configure_memory(Machine *machine, uint64_t size, char *ret_text)
                 snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1,
                          "the memory size must be a multiple of 2 MiB and at least %llu MiB",
                          GUEST_MEMORY_SIZE_MIN >> 20);
-        if (r == 0)
-                r = kvm_vm_map(&machine->vm, &machine->memory);
         return explain(ret_text, r, "map the guest's memory");
 }
 
@@ -89,7 +89,8 @@ static int configure_vcpus(Machine *machine, const MachineConfig *config, char *
         return 0;
 }
 
-static int configure_firmware(Machine *machine, const MachineConfig *config, char *ret_text)
+static int configure_start(Machine *machine, const MachineConfig *config, Load *load,
+                           char *ret_text)
 {
         const GuestMemory *memory = &machine->memory;
         Handoff handoff = {
@@ -109,8 +110,7 @@ static int configure_firmware(Machine *machine, const MachineConfig *config, cha
         slot_gsis(config->slots, handoff.slot_gsis);
         if (getrandom(handoff.seed, sizeof(handoff.seed), 0) != sizeof(handoff.seed))
                 return explain(ret_text, -EIO, "get random bytes");
-        r = load_firmware(memory, config->firmware_fd, &handoff, &start, ret_text,
-                          CONTROL_TEXT_SIZE_MAX + 1);
+        r = load_finish(load, &handoff, &start, ret_text, CONTROL_TEXT_SIZE_MAX + 1);
         explicit_bzero(handoff.seed, sizeof(handoff.seed));
         if (r == 0)
                 r = arch_vcpu_start(&machine->vcpus[0].kvm, &start);
@@ -129,20 +129,37 @@ static int configure_check(const MachineConfig *config, char *ret_text)
         return 0;
 }
 
-static int configure_all(Machine *machine, const MachineConfig *config, char *ret_text)
+static int configure_machine(Machine *machine, const MachineConfig *config, int kvm_fd,
+                             char *ret_text)
 {
-        int r = configure_check(config, ret_text);
+        int r = configure_kvm(machine, kvm_fd, ret_text);
 
-        if (r == 0)
-                r = configure_memory(machine, config->memory_bytes, ret_text);
         if (r == 0)
                 r = configure_board(machine, config, ret_text);
         if (r == 0)
                 r = configure_vcpus(machine, config, ret_text);
-        if (r < 0)
-                return r;
-        machine_tell_phase(machine, CONTROL_PHASE_KVM_READY);
-        r = configure_firmware(machine, config, ret_text);
+        if (r == 0)
+                machine_tell_phase(machine, CONTROL_PHASE_KVM_READY);
+        return r;
+}
+
+/* The firmware is read while KVM makes the machine. Takes @kvm_fd, borrows @firmware_fd. */
+static int configure_all(Machine *machine, const MachineConfig *config, int kvm_fd, int firmware_fd,
+                         char *ret_text)
+{
+        _cleanup_(load_freep) Load *load = NULL;
+        _cleanup_(fd_closep) int owned_kvm_fd = kvm_fd;
+        int r = configure_memory(machine, config->memory_bytes, ret_text);
+
+        if (r == 0)
+                r = explain(ret_text,
+                            load_begin(&machine->memory, firmware_fd, &load, ret_text,
+                                       CONTROL_TEXT_SIZE_MAX + 1),
+                            "load the firmware image");
+        if (r == 0)
+                r = configure_machine(machine, config, TAKE_FD(owned_kvm_fd), ret_text);
+        if (r == 0)
+                r = configure_start(machine, config, load, ret_text);
         if (r == 0)
                 machine_tell_phase(machine, CONTROL_PHASE_FIRMWARE_LOADED);
         return r;
@@ -151,20 +168,22 @@ static int configure_all(Machine *machine, const MachineConfig *config, char *re
 int machine_configure(Machine *machine, const MachineConfig *config,
                       char ret_text[CONTROL_TEXT_SIZE_MAX + 1])
 {
-        _cleanup_(fd_closep) int kvm_fd = config->kvm_fd, firmware_fd = config->firmware_fd,
-                                 console_fd = config->console_fd;
+        _cleanup_(fd_closep) int kvm_fd = config->kvm_fd;
+        _cleanup_(fd_closep) int console_fd = config->console_fd;
+        _cleanup_(fd_closep) int firmware_fd = config->firmware_fd;
         int r;
 
         ret_text[0] = 0;
         if (machine->state != MACHINE_EMPTY)
                 return explain(ret_text, -EALREADY, "configure the machine");
+        r = configure_check(config, ret_text);
+        if (r < 0)
+                return r;
         r = console_init(&machine->console, machine->loop, console_fd);
         if (r < 0)
                 return explain(ret_text, r, "use the console's stream");
         console_fd = FD_NONE; /* the console's */
-        r = configure_kvm(machine, TAKE_FD(kvm_fd), ret_text);
-        if (r == 0)
-                r = configure_all(machine, config, ret_text);
+        r = configure_all(machine, config, TAKE_FD(kvm_fd), firmware_fd, ret_text);
         if (r < 0)
                 return r;
         machine_set_state(machine, MACHINE_CONFIGURED);

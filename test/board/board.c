@@ -54,7 +54,7 @@ static void append(int fd, const void *bytes, size_t size)
 }
 
 /* Header, page tables, payload. */
-static int make_firmware(const char *payload)
+int board_make_firmware(const char *payload)
 {
         static uint64_t tables[TABLE_PAGES * 512];
         static uint8_t program[PAYLOAD_ROOM], header[FIRMWARE_HEADER_SIZE];
@@ -166,7 +166,7 @@ Board *board_new(const BoardConfig *config)
                                       .slots = BOARD_SLOTS,
                                       .cmdline = config->name,
                                       .kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC),
-                                      .firmware_fd = make_firmware(config->payload),
+                                      .firmware_fd = board_make_firmware(config->payload),
                                       .console_fd = console[1],
                               },
                               text);

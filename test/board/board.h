@@ -32,6 +32,9 @@ typedef struct BoardConfig {
         bool keep_console;   /* nobody reads it */
 } BoardConfig;
 
+/* A firmware image of the payload in a new memory file: the fd. Fails the test on any error. */
+int board_make_firmware(const char *payload);
+
 /* Why no board can run here, or NULL. */
 const char *board_missing(void);
 

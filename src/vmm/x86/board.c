@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "proto/handoff.h"
 #include "vmm/arch.h"
@@ -39,21 +40,21 @@ int arch_vm_prepare(KvmVm *vm)
 
 static int vcpu_set_msrs(KvmVcpu *vcpu)
 {
-        struct {
-                struct kvm_msrs header;
-                struct kvm_msr_entry entries[2];
-        } msrs = {
-                .header.nmsrs = 2,
-                .entries =
-                        {
-                                /* MISC_ENABLE: fast strings; Linux takes a zero for a broken CPU. */
-                                {.index = 0x1a0, .data = 1},
-                                /* MTRR_DEF_TYPE: enabled, all of memory write-back. */
-                                {.index = 0x2ff, .data = 0x806},
-                        },
+        static const struct kvm_msr_entry entries[] = {
+                /* MISC_ENABLE: fast strings; Linux takes a zero for a broken CPU. */
+                {.index = 0x1a0, .data = 1},
+                /* MTRR_DEF_TYPE: enabled, all of memory write-back. */
+                {.index = 0x2ff, .data = 0x806},
         };
-        int r = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
+        union {
+                struct kvm_msrs header;
+                uint8_t room[sizeof(struct kvm_msrs) + sizeof(entries)];
+        } msrs = {.header.nmsrs = ELEMENTSOF(entries)};
+        int r;
 
+        memcpy(msrs.room + sizeof(struct kvm_msrs), entries, sizeof(entries));
+        /* The number of those that were set: a KVM without MTRRs stops at the second. */
+        r = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
         if (r < 0)
                 return r;
         return r >= 1 ? 0 : -EOPNOTSUPP;
