@@ -35,6 +35,9 @@
  *   shuts down stdout and stderr when the process's pipe has ended, or when the process has exited
  *   and what it had written by then has been sent (a child that still holds the pipe delays
  *   nothing). A terminal is one stream for both directions and stdin can't be closed on it.
+ *   A START or EXEC that failed (no such program …) is answered by a REPLY with the fault and
+ *   leaves no EXITED; a container whose START failed is stopped and has to be deleted. A CREATE
+ *   that failed leaves nothing.
  *   EXITED comes when all output has been handed to the streams, and says how many bytes that was:
  *   the host waits for so many before it tells anyone.
  *
@@ -79,7 +82,7 @@ typedef enum AgentType {
         AGENT_REQUEST_PING = 16,      /* (empty) */
         AGENT_REQUEST_CREATE = 17,    /* AgentCreate: all but running the program */
         AGENT_REQUEST_START = 18,     /* AgentContainer: run it */
-        AGENT_REQUEST_DELETE = 19,    /* AgentContainer: EBUSY unless its process has exited */
+        AGENT_REQUEST_DELETE = 19,    /* AgentContainer: EBUSY until all exits are told */
         AGENT_REQUEST_EXEC = 20,      /* AgentExec */
         AGENT_REQUEST_SIGNAL = 21,    /* AgentSignal */
         AGENT_REQUEST_RESIZE = 22,    /* AgentResize */

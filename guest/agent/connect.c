@@ -1,0 +1,54 @@
+/* Connections to the host; see connect.h. */
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <linux/vm_sockets.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+
+#include "agent/connect.h"
+
+static int connect_to(int family, const void *address, socklen_t size, int *ret_fd)
+{
+        _cleanup_(fd_closep) int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int r = 0;
+
+        if (fd < 0)
+                return errno_neg();
+        if (connect(fd, address, size) < 0) {
+                r = errno_neg();
+                if (r != -EINPROGRESS)
+                        return r;
+        }
+        *ret_fd = TAKE_FD(fd);
+        return r;
+}
+
+int connect_start(const char *unix_directory, unsigned port, int *ret_fd)
+{
+        struct sockaddr_vm host = {
+                .svm_family = AF_VSOCK,
+                .svm_cid = VMADDR_CID_HOST,
+                .svm_port = port,
+        };
+        struct sockaddr_un path = {.sun_family = AF_UNIX};
+
+        if (!unix_directory)
+                return connect_to(AF_VSOCK, &host, sizeof(host), ret_fd);
+        if (snprintf(path.sun_path, sizeof(path.sun_path), "%s/%u", unix_directory, port) >=
+            (int)sizeof(path.sun_path))
+                return -ENAMETOOLONG;
+        return connect_to(AF_UNIX, &path, sizeof(path), ret_fd);
+}
+
+int connect_result(int fd)
+{
+        socklen_t size = sizeof(int);
+        int error = 0;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+                return errno_neg();
+        return -error;
+}

@@ -1,0 +1,15 @@
+/*
+ * Devices that come and go: the monitor turns an empty virtio-mmio slot into a device, and the
+ * driver is bound to it here; before it takes the device away the driver is unbound. See
+ * drivers/virtio/virtio_mmio.c of Linux: an empty slot is refused with ENODEV.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/guest.h"
+
+/* Answers request @request when the driver is done. Unbinding a 9p device that is mounted blocks
+ * until it isn't: the container has to be deleted first. */
+void plug_slot(Guest *guest, uint32_t request, uint32_t slot, bool bind);

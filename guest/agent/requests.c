@@ -1,0 +1,246 @@
+/* The host's requests; see requests.h. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#include "agent/container.h"
+#include "agent/fault.h"
+#include "agent/plug.h"
+#include "agent/report.h"
+#include "agent/requests.h"
+
+void guest_reply(Guest *guest, uint32_t id, const Fault *fault)
+{
+        AgentReply reply = {};
+
+        if (fault) {
+                reply.code = (uint32_t)-fault->error;
+                reply.exit_code = fault->exit_code;
+                reply.text = (char *)fault->text;
+        }
+        link_send_reply(&guest->link, id, &reply);
+}
+
+void guest_reply_error(Guest *guest, uint32_t id, int r, const char *format, ...)
+{
+        char text[FAULT_TEXT_SIZE / 2];
+        va_list arguments;
+        Fault fault;
+
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        fault_set(&fault, r, "%s", text);
+        guest_reply(guest, id, &fault);
+}
+
+void guest_reply_payload(Guest *guest, uint32_t id, const uint8_t *payload, size_t size)
+{
+        AgentReply reply = {.payload = (uint8_t *)payload, .payload_size = (uint32_t)size};
+
+        link_send_reply(&guest->link, id, &reply);
+}
+
+/* The container a request names, or NULL and the request is answered. */
+static Container *find(Guest *guest, uint32_t id, const char *name)
+{
+        Container *container = container_find(guest, name);
+
+        if (!container)
+                guest_reply_error(guest, id, -ENOENT, "container %s", name);
+        return container;
+}
+
+static int handle_create(Guest *guest, const Frame *frame)
+{
+        AgentCreate create;
+        int r = agent_create_decode(frame->payload, frame->size, &create);
+
+        if (r < 0)
+                return r;
+        container_create(guest, frame->id, &create);
+        agent_create_done(&create);
+        return 0;
+}
+
+static int handle_exec(Guest *guest, const Frame *frame)
+{
+        AgentExec exec;
+        Container *container;
+        int r = agent_exec_decode(frame->payload, frame->size, &exec);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, exec.container);
+        if (container)
+                container_exec(container, frame->id, &exec);
+        agent_exec_done(&exec);
+        return 0;
+}
+
+static void reply_stats(Guest *guest, uint32_t id, const Container *container)
+{
+        uint8_t payload[sizeof(AgentStats)]; /* nothing but u64s */
+        AgentStats stats;
+        size_t size;
+
+        report_stats(guest, container, &stats);
+        if (agent_stats_encode(&stats, payload, sizeof(payload), &size) == 0)
+                guest_reply_payload(guest, id, payload, size);
+}
+
+static void reply_processes(Guest *guest, uint32_t id, const Container *container)
+{
+        _cleanup_(freep) uint8_t *payload = malloc(FRAME_PAYLOAD_MAX);
+        AgentProcesses processes;
+        size_t size;
+        int r = payload ? report_processes(container, &processes) : -ENOMEM;
+
+        if (r == 0) {
+                r = agent_processes_encode(&processes, payload, FRAME_PAYLOAD_MAX, &size);
+                agent_processes_done(&processes);
+        }
+        if (r < 0)
+                guest_reply_error(guest, id, r, "cannot list the processes of %s", container->id);
+        else
+                guest_reply_payload(guest, id, payload, size);
+}
+
+/* The requests whose payload is the name of a container. */
+static int handle_container(Guest *guest, const Frame *frame)
+{
+        AgentContainer message;
+        Container *container = NULL;
+        int r = agent_container_decode(frame->payload, frame->size, &message);
+
+        if (r < 0)
+                return r;
+        if (frame->type == AGENT_REQUEST_STATS && !*message.container)
+                reply_stats(guest, frame->id, NULL);
+        else
+                container = find(guest, frame->id, message.container);
+        agent_container_done(&message);
+        if (!container)
+                return 0;
+        if (frame->type == AGENT_REQUEST_START)
+                container_start(container, frame->id);
+        else if (frame->type == AGENT_REQUEST_DELETE)
+                container_delete(container, frame->id);
+        else if (frame->type == AGENT_REQUEST_STATS)
+                reply_stats(guest, frame->id, container);
+        else
+                reply_processes(guest, frame->id, container);
+        return 0;
+}
+
+static int handle_signal(Guest *guest, const Frame *frame)
+{
+        Container *container;
+        AgentSignal signal;
+        int r = agent_signal_decode(frame->payload, frame->size, &signal);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, signal.container);
+        if (container) {
+                r = container_signal(container, &signal);
+                if (r < 0)
+                        guest_reply_error(guest, frame->id, r, "cannot signal %s",
+                                          signal.container);
+                else
+                        guest_reply(guest, frame->id, NULL);
+        }
+        agent_signal_done(&signal);
+        return 0;
+}
+
+static int handle_resize(Guest *guest, const Frame *frame)
+{
+        Container *container;
+        Process *process;
+        AgentResize resize;
+        int r = agent_resize_decode(frame->payload, frame->size, &resize);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, resize.container);
+        if (container) {
+                process = container_find_process(container, resize.process);
+                r = process ? process_resize(process, resize.rows, resize.columns) : -ESRCH;
+                if (r < 0)
+                        guest_reply_error(guest, frame->id, r, "cannot resize the terminal");
+                else
+                        guest_reply(guest, frame->id, NULL);
+        }
+        agent_resize_done(&resize);
+        return 0;
+}
+
+static int handle_slot(Guest *guest, const Frame *frame)
+{
+        AgentSlot slot;
+        int r = agent_slot_decode(frame->payload, frame->size, &slot);
+
+        if (r == 0)
+                plug_slot(guest, frame->id, slot.slot, frame->type == AGENT_REQUEST_PLUG);
+        return r;
+}
+
+static int handle_shutdown(Guest *guest, const Frame *frame)
+{
+        AgentShutdown shutdown;
+        int r = agent_shutdown_decode(frame->payload, frame->size, &shutdown);
+
+        if (r < 0)
+                return r;
+        guest_reply(guest, frame->id, NULL);
+        shutdown_begin(guest, shutdown.grace_usec);
+        return 0;
+}
+
+static int handle_ping(Guest *guest, const Frame *frame)
+{
+        guest_reply(guest, frame->id, NULL);
+        return 0;
+}
+
+void requests_handle(Link *link, const Frame *frame)
+{
+        /* 0: it has been or will be answered; -errno: the payload is malformed. */
+        static const struct {
+                AgentType type;
+                int (*handle)(Guest *guest, const Frame *frame);
+        } requests[] = {
+                {AGENT_REQUEST_PING, handle_ping},
+                {AGENT_REQUEST_CREATE, handle_create},
+                {AGENT_REQUEST_START, handle_container},
+                {AGENT_REQUEST_DELETE, handle_container},
+                {AGENT_REQUEST_EXEC, handle_exec},
+                {AGENT_REQUEST_SIGNAL, handle_signal},
+                {AGENT_REQUEST_RESIZE, handle_resize},
+                {AGENT_REQUEST_STATS, handle_container},
+                {AGENT_REQUEST_PROCESSES, handle_container},
+                {AGENT_REQUEST_PLUG, handle_slot},
+                {AGENT_REQUEST_UNPLUG, handle_slot},
+                {AGENT_REQUEST_SHUTDOWN, handle_shutdown},
+        };
+        Guest *guest = CONTAINER_OF(link, Guest, link);
+        int r = -ENOSYS;
+
+        log_debug("request %u: %s", frame->id, agent_type_to_string(frame->type));
+        for (size_t i = 0; i < ELEMENTSOF(requests); i++)
+                if (requests[i].type == frame->type) {
+                        uint32_t id = frame->id;
+
+                        r = requests[i].handle(guest, frame);
+                        if (r < 0)
+                                guest_reply_error(guest, id, r, "malformed request");
+                        return;
+                }
+        guest_reply_error(guest, frame->id, r, "request type %u", frame->type);
+}

@@ -1,0 +1,71 @@
+/* The numbers of STATS; see report.h. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+#include "agent/report.h"
+#include "agent/textfile.h"
+
+#define KIB 1024
+
+/* "  eth0: 12 3 0 0 0 0 0 0 45 …": the first number is what came in, the ninth what went out. */
+static void add_interface(char *line, AgentStats *stats)
+{
+        char *colon = strchr(line, ':'), *word, *rest;
+        unsigned field = 0;
+
+        if (!colon)
+                return;
+        *colon = '\0';
+        if (strcmp(line + strspn(line, " "), "lo") == 0)
+                return;
+        rest = colon + 1;
+        while ((word = strsep(&rest, " "))) {
+                if (!*word)
+                        continue;
+                if (field == 0)
+                        stats->receive_bytes += strtoull(word, NULL, 10);
+                else if (field == 8)
+                        stats->transmit_bytes += strtoull(word, NULL, 10);
+                field++;
+        }
+}
+
+static void read_interfaces(AgentStats *stats)
+{
+        _cleanup_(text_done) Text text = {};
+        char *rest, *line;
+
+        if (text_read(AT_FDCWD, "/proc/net/dev", &text) < 0)
+                return;
+        rest = text.data;
+        while ((line = strsep(&rest, "\n")))
+                add_interface(line, stats);
+}
+
+static void read_memory(AgentStats *stats)
+{
+        _cleanup_(text_done) Text text = {};
+
+        if (text_read(AT_FDCWD, "/proc/meminfo", &text) < 0)
+                return;
+        stats->mem_total = text_get_u64(&text, "MemTotal") * KIB;
+        stats->mem_available = text_get_u64(&text, "MemAvailable") * KIB;
+}
+
+void report_stats(Guest *guest, const Container *container, AgentStats *ret)
+{
+        struct timespec now;
+
+        *ret = (AgentStats){};
+        cgroup_stats(container ? container->cgroup.fd : guest->cgroup_root, ret);
+        read_interfaces(ret);
+        read_memory(ret);
+        clock_gettime(CLOCK_BOOTTIME, &now);
+        ret->uptime_usec = (uint64_t)now.tv_sec * USEC_PER_SEC +
+                           (uint64_t)now.tv_nsec / NSEC_PER_USEC;
+}
