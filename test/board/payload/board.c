@@ -83,7 +83,7 @@ static void halt(const HandoffBlock *handoff)
 /* More console output than any buffer holds. */
 static void flood(const HandoffBlock *handoff)
 {
-        for (unsigned i = 0; i < 512; i++)
+        for (unsigned i = 0; i < 300; i++)
                 print("0123456789abcdef0123456789abcdef0123456789abcdef012345678\n");
 }
 
