@@ -55,6 +55,7 @@ static void read_memory(AgentStats *stats)
                 return;
         stats->mem_total = text_get_u64(&text, "MemTotal") * KIB;
         stats->mem_available = text_get_u64(&text, "MemAvailable") * KIB;
+        stats->mem_free = text_get_u64(&text, "MemFree") * KIB;
 }
 
 void report_stats(Guest *guest, const Container *container, AgentStats *ret)

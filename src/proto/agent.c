@@ -168,6 +168,7 @@ static void codec_stats(Codec *codec, AgentStats *stats)
         codec_u64(codec, &stats->uptime_usec);
         codec_u64(codec, &stats->mem_total);
         codec_u64(codec, &stats->mem_available);
+        codec_u64(codec, &stats->mem_free);
 }
 
 static void codec_process_info(Codec *codec, void *item)

@@ -343,6 +343,7 @@ typedef struct AgentStats {
         uint64_t receive_bytes, transmit_bytes; /* of the machine's interfaces but lo */
         uint64_t uptime_usec;                   /* of the machine */
         uint64_t mem_total, mem_available;      /* of the machine, bytes */
+        uint64_t mem_free;                      /* the same; MemFree of /proc/meminfo */
 } AgentStats;
 
 typedef struct AgentProcessInfo {

@@ -18,9 +18,9 @@
 #include "uvmd/image/store.h"
 #include "uvmd/jsonfile.h"
 
-#define CONFIG(key_, type_, member_)                                                               \
-        {                                                                                          \
-                .key = (key_), .type = (type_), .offset = offsetof(ImageConfig, member_)           \
+#define CONFIG(key_, type_, member_)                                                     \
+        {                                                                                \
+                .key = (key_), .type = (type_), .offset = offsetof(ImageConfig, member_) \
         }
 
 const Option image_config_options[] = {
@@ -132,21 +132,28 @@ json_object *image_to_json(const Image *image)
                 json_object_object_add(json, "Name", json_object_new_string(image->name));
         json_object_object_add(json, "Size", json_object_new_uint64(image->size));
         json_object_object_add(json, "Created", json_object_new_uint64(image->created));
-        json_object_object_add(json, "Config",
-                               options_to_json(image_config_options, image_config_options_n,
-                                               &image->config));
+        json_object_object_add(
+                json, "Config",
+                options_to_json(image_config_options, image_config_options_n, &image->config));
         return json;
+}
+
+int image_write(const Image *image, const char *directory)
+{
+        _cleanup_(freep) char *path = image_json_path(image->store, directory);
+        json_object *json = image_to_json(image);
+        int r = path && json ? jsonfile_write(path, json, true) : -ENOMEM;
+
+        json_object_put(json);
+        return r;
 }
 
 void image_save(const Image *image)
 {
-        _cleanup_(freep) char *path = image_json_path(image->store, image->id);
-        json_object *json = image_to_json(image);
-        int r = path && json ? jsonfile_write(path, json, false) : -ENOMEM;
+        int r = image_write(image, image->id);
 
         if (r < 0)
                 log_error_errno(r, "Image %s: can't write its description", image->id);
-        json_object_put(json);
 }
 
 int image_from_json(ImageStore *store, const char *id, json_object *json, Image **ret)
@@ -167,8 +174,7 @@ int image_from_json(ImageStore *store, const char *id, json_object *json, Image 
         HASH_ADD_STR(store->images, id, image);
         image->size = json_object_get_uint64(size);
         image->created = json_object_get_uint64(created);
-        r = options_from_json(image_config_options, image_config_options_n, &image->config,
-                              config);
+        r = options_from_json(image_config_options, image_config_options_n, &image->config, config);
         if (r >= 0 && json_object_object_get_ex(json, "Name", &name)) {
                 image->name = strdup(json_object_get_string(name));
                 r = !image->name ? -ENOMEM : name_is_valid(image->name) ? 0 : -EBADMSG;
@@ -181,20 +187,17 @@ int image_from_json(ImageStore *store, const char *id, json_object *json, Image 
         return 0;
 }
 
-/* The newer of two images of one name keeps it. */
 void image_take_name(Image *image)
 {
         Image *other, *next;
 
-        HASH_ITER (hh, image->store->images, other, next)
-                if (other != image && other->name && image->name &&
-                    strcmp(other->name, image->name) == 0) {
-                        Image *older = other->created <= image->created ? other : image;
-
-                        image_remove(older);
-                        if (older == image)
-                                return;
-                }
+        HASH_ITER (hh, image->store->images, other, next) {
+                if (other == image || !other->name || strcmp(other->name, image->name) != 0)
+                        continue;
+                free(other->name);
+                other->name = NULL;
+                image_save(other);
+        }
 }
 
 int image_load(ImageStore *store, const char *id, Image **ret)
@@ -207,6 +210,22 @@ int image_load(ImageStore *store, const char *id, Image **ret)
                 r = image_from_json(store, id, json, ret);
         json_object_put(json);
         return r;
+}
+
+static int compare_created(const Image *a, const Image *b)
+{
+        return (a->created > b->created) - (a->created < b->created);
+}
+
+/* An import that was interrupted between its two last steps leaves two images of one name. */
+static void image_store_keep_newest(ImageStore *store)
+{
+        Image *image, *next;
+
+        HASH_SORT(store->images, compare_created);
+        HASH_ITER (hh, store->images, image, next)
+                if (image->name)
+                        image_take_name(image);
 }
 
 static void image_store_visit(ImageStore *store, const char *name)
@@ -250,6 +269,7 @@ int image_store_open(ImageStore **ret, sd_event *event, const char *path)
                 if (entry->d_name[0] != '.')
                         image_store_visit(store, entry->d_name);
         closedir(directory);
+        image_store_keep_newest(store);
         *ret = store;
         return 0;
 
@@ -260,14 +280,10 @@ fail:
         return r;
 }
 
-void image_store_settle(ImageStore *store)
+void image_store_collect(ImageStore *store)
 {
         Image *image, *next;
 
-        /* Removing one image may take another with it: begin anew after each. */
-        HASH_ITER (hh, store->images, image, next)
-                if (image->name)
-                        image_take_name(image);
         HASH_ITER (hh, store->images, image, next)
                 image_collect(image);
 }

@@ -67,6 +67,9 @@ void image_unuse(Image *image);
 /* Takes the name off; the files go once no container uses them. */
 void image_remove(Image *image);
 
+/* Removes what has neither name nor users. Once the records are loaded, and after each import. */
+void image_store_collect(ImageStore *store);
+
 /* An fd of the root file system (O_PATH). 0 or -errno. */
 int image_open_root(const Image *image, int *ret);
 

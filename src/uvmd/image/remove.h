@@ -5,7 +5,3 @@
 
 /* @name: a directory of the store. Failures are logged; what is left is swept at the next start. */
 void image_remove_directory(ImageStore *store, const char *name);
-
-/* Removes @name below the directory @fd with all that is in it, never leaving its file system or
- * following a link. 0 or -errno. For workers: it may take long. */
-int remove_tree(int fd, const char *name);

@@ -15,10 +15,12 @@ struct ImageStore {
 
 /* Reads ID/image.json and adds the image. 0, -EBADMSG, -errno. */
 int image_load(ImageStore *store, const char *id, Image **ret);
+
+/* Writes image.json into @directory of the store. 0 or -errno; image_save() logs it. */
+int image_write(const Image *image, const char *directory);
 void image_save(const Image *image);
 
-/* Of images with the name of @image only the newest keeps it. @image may be gone afterwards if it
- * isn't that. */
+/* @image, the newest with its name, keeps it; the others lose it. */
 void image_take_name(Image *image);
 
 /* The description as it is written. NULL: out of memory. */

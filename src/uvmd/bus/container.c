@@ -1,0 +1,85 @@
+/* org.uvm1.Container: dbus/org.uvm1.Container.xml says what each method does. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "uvmd/bus/bus.h"
+#include "uvmd/bus/paths.h"
+#include "uvmd/bus/processes.h"
+#include "uvmd/bus/task.h"
+
+/* userdata is the Container; its Task comes first. */
+#define MANAGER (((Container *)userdata)->task.sandbox->manager)
+
+BUS_METHOD(bus_task_attach, BUS_ACTION_EXEC, bus_find_task, MANAGER)
+BUS_METHOD(bus_task_signal, BUS_ACTION_EXEC, bus_find_task, MANAGER)
+BUS_METHOD(bus_task_resize, BUS_ACTION_EXEC, bus_find_task, MANAGER)
+BUS_METHOD(bus_task_wait, BUS_ACTION_READ, bus_find_task, MANAGER)
+
+static int start(BusCall *call, void *object, sd_bus_error *error)
+{
+        return container_start(object, call->message, error);
+}
+BUS_METHOD(start, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
+
+static int delete (BusCall *call, void *object, sd_bus_error *error)
+{
+        int force, r = sd_bus_message_read(call->message, "b", &force);
+
+        return r < 0 ? r : container_delete(object, force, call->message, error);
+}
+BUS_METHOD(delete, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
+
+static int get_processes(BusCall *call, void *object, sd_bus_error *error)
+{
+        return bus_list_processes(object, call->message, error);
+}
+BUS_METHOD(get_processes, BUS_ACTION_READ, bus_find_container, MANAGER)
+
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const Container *container = userdata;
+        const char *value = container->id;
+
+        if (strcmp(property, "Name") == 0)
+                value = container->name;
+        else if (strcmp(property, "Image") == 0)
+                value = container->config.image;
+        else if (strcmp(property, "ImageId") == 0)
+                value = container->image_id;
+        else if (strcmp(property, "LogDriver") == 0)
+                value = container->config.task.log_driver ?: "journald";
+        return sd_bus_message_append(reply, "s", value ?: "");
+}
+
+static int get_main(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_message_append(reply, "b", ((const Container *)userdata)->config.main);
+}
+
+static int get_labels(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return bus_append_map(reply, ((const Container *)userdata)->config.labels);
+}
+
+const sd_bus_vtable bus_container_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        BUS_TASK_ENTRIES,
+        SD_BUS_METHOD_WITH_NAMES("Start", NULL, NO_NAMES, NULL, NO_NAMES, start_method,
+                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("Delete", "b", SD_BUS_PARAM(force), NULL, NO_NAMES, delete_method,
+                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("GetProcesses", NULL, NO_NAMES, "aa{sv}", SD_BUS_PARAM(processes),
+                                 get_processes_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Id", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Name", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Image", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("ImageId", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Main", "b", get_main, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("LogDriver", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Labels", "a{ss}", get_labels, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_VTABLE_END,
+};

@@ -1,0 +1,202 @@
+/* The option tables; see configuration.h. Ranges of resource limits are those of systemd. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/parse.h"
+#include "uvmd/capability.h"
+#include "uvmd/configuration.h"
+#include "uvmd/errors.h"
+#include "uvmd/rlimit.h"
+#include "uvmd/strv.h"
+
+#define OPTION(struct_, key_, type_, member_, ...)                                                \
+        {                                                                                         \
+                .key = (key_), .type = (type_), .offset = offsetof(struct_, member_), __VA_ARGS__ \
+        }
+
+static bool is_printable(const char *text)
+{
+        for (; *text; text++)
+                if ((unsigned char)*text < ' ' || *text == 127)
+                        return false;
+        return true;
+}
+
+/* RFC 1123, also what Linux's sethostname() and /etc/hostname live with. */
+static bool is_hostname(const char *text)
+{
+        size_t size = strlen(text);
+
+        return size >= 1 && size <= 63 && text[0] != '-' && text[size - 1] != '-' &&
+               strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.") ==
+                       size;
+}
+
+static bool is_slice(const char *text)
+{
+        size_t size = strlen(text);
+
+        return size > 6 && size <= 200 && strcmp(text + size - 6, ".slice") == 0 &&
+               strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                            ":-_.\\") == size;
+}
+
+static bool is_absolute(const char *text)
+{
+        return text[0] == '/';
+}
+
+static bool is_assignment(const char *text)
+{
+        return text[0] != '=' && strchr(text, '=');
+}
+
+static bool is_log_driver(const char *text)
+{
+        return strcmp(text, "journald") == 0 || strcmp(text, "none") == 0;
+}
+
+static bool is_capability(const char *text)
+{
+        return strcmp(text, "ALL") == 0 || capability_from_string(text) >= 0;
+}
+
+static bool is_rlimit(const char *text)
+{
+        return rlimit_from_string(text) >= 0;
+}
+
+static bool is_label(const char *text)
+{
+        return text[0] && is_printable(text);
+}
+
+#define SANDBOX(...) OPTION(SandboxConfig, __VA_ARGS__)
+
+const Option sandbox_options[] = {
+        SANDBOX("Memory", OPTION_U64, memory, .min = SANDBOX_MEMORY_MIN, .max = SANDBOX_MEMORY_MAX),
+        SANDBOX("VCPUs", OPTION_U32, vcpus, .min = 1, .max = SANDBOX_VCPUS_MAX),
+        SANDBOX("Hostname", OPTION_STRING, hostname, .is_valid = is_hostname,
+                .expected = "a host name: letters, digits, '-' and '.', at most 63"),
+        SANDBOX("Firmware", OPTION_FD, firmware),
+        SANDBOX("KernelArguments", OPTION_STRING, kernel_arguments, .max = SANDBOX_ARGUMENTS_MAX,
+                .is_valid = is_printable, .expected = "one line of printable text"),
+        SANDBOX("BootTimeout", OPTION_U64, boot_timeout, .min = 1000, .max = 3600000000ULL),
+        SANDBOX("AutoRemove", OPTION_BOOL, auto_remove),
+        SANDBOX("Labels", OPTION_MAP, labels, .max = CONFIG_LABELS_MAX, .is_valid = is_label,
+                .expected = "a map from printable names, each once"),
+        SANDBOX("Slice", OPTION_STRING, slice, .is_valid = is_slice,
+                .expected = "the name of a slice unit, like \"uvm.slice\""),
+        SANDBOX("Description", OPTION_STRING, description, .max = 256, .is_valid = is_printable,
+                .expected = "one line of printable text"),
+        SANDBOX("MemoryMax", OPTION_U64, memory_max, .min = 1 << 20),
+        SANDBOX("MemoryHigh", OPTION_U64, memory_high, .min = 1 << 20),
+        SANDBOX("CPUQuotaPerSecUSec", OPTION_U64, cpu_quota, .min = 1000),
+        SANDBOX("CPUWeight", OPTION_U64, cpu_weight, .min = 1, .max = 10000),
+        SANDBOX("TasksMax", OPTION_U64, tasks_max, .min = 1),
+        SANDBOX("IOWeight", OPTION_U64, io_weight, .min = 1, .max = 10000),
+        SANDBOX("IOReadBandwidthMax", OPTION_NAMED, io_read_bandwidth, .max = 64,
+                .is_valid = is_absolute, .expected = "a list of paths with their limits"),
+        SANDBOX("IOWriteBandwidthMax", OPTION_NAMED, io_write_bandwidth, .max = 64,
+                .is_valid = is_absolute, .expected = "a list of paths with their limits"),
+        SANDBOX("IOReadIOPSMax", OPTION_NAMED, io_read_iops, .max = 64, .is_valid = is_absolute,
+                .expected = "a list of paths with their limits"),
+        SANDBOX("IOWriteIOPSMax", OPTION_NAMED, io_write_iops, .max = 64, .is_valid = is_absolute,
+                .expected = "a list of paths with their limits"),
+};
+const size_t sandbox_options_n = ELEMENTSOF(sandbox_options);
+
+#define TASK_OPTIONS(struct_, task_)                                                        \
+        OPTION(struct_, "Command", OPTION_STRINGS, task_ command),                          \
+                OPTION(struct_, "Environment", OPTION_STRINGS, task_ environment,           \
+                       .is_valid = is_assignment, .expected = "a list of \"NAME=value\""),  \
+                OPTION(struct_, "WorkingDirectory", OPTION_STRING, task_ working_directory, \
+                       .is_valid = is_absolute, .expected = "an absolute path"),            \
+                OPTION(struct_, "User", OPTION_STRING, task_ user, .max = 256),             \
+                OPTION(struct_, "Terminal", OPTION_BOOL, task_ terminal),                   \
+                OPTION(struct_, "Rows", OPTION_U32, task_ rows, .max = UINT16_MAX),         \
+                OPTION(struct_, "Columns", OPTION_U32, task_ columns, .max = UINT16_MAX),   \
+                OPTION(struct_, "OpenStdin", OPTION_BOOL, task_ open_stdin),                \
+                OPTION(struct_, "Privileged", OPTION_BOOL, task_ privileged),               \
+                OPTION(struct_, "LogDriver", OPTION_STRING, task_ log_driver,               \
+                       .is_valid = is_log_driver, .expected = "\"journald\" or \"none\"")
+
+#define CONTAINER(...) OPTION(ContainerConfig, __VA_ARGS__)
+
+const Option container_options[] = {
+        TASK_OPTIONS(ContainerConfig, task.),
+        CONTAINER("Image", OPTION_STRING, image, .is_valid = name_is_valid,
+                  .expected = "the name or id of an image"),
+        CONTAINER("Entrypoint", OPTION_STRINGS, entrypoint),
+        CONTAINER("Hostname", OPTION_STRING, hostname, .is_valid = is_hostname,
+                  .expected = "a host name: letters, digits, '-' and '.', at most 63"),
+        CONTAINER("ReadOnly", OPTION_BOOL, read_only),
+        CONTAINER("Tmpfs", OPTION_MAP, tmpfs, .max = 64, .is_valid = is_absolute,
+                  .expected = "a map from absolute paths, each once"),
+        CONTAINER("Memory", OPTION_U64, memory, .min = 1 << 20),
+        CONTAINER("PidsMax", OPTION_U64, pids_max, .min = 1),
+        CONTAINER("CPUQuotaPerSecUSec", OPTION_U64, cpu_quota, .min = 10000),
+        CONTAINER("CPUWeight", OPTION_U64, cpu_weight, .min = 1, .max = 10000),
+        CONTAINER("CapabilitiesAdd", OPTION_STRINGS, capabilities_add, .max = 64,
+                  .is_valid = is_capability, .expected = "a list of capabilities or \"ALL\""),
+        CONTAINER("CapabilitiesDrop", OPTION_STRINGS, capabilities_drop, .max = 64,
+                  .is_valid = is_capability, .expected = "a list of capabilities or \"ALL\""),
+        CONTAINER("Rlimits", OPTION_RANGES, rlimits, .max = 16, .is_valid = is_rlimit,
+                  .expected = "a list of resource limits like (\"nofile\", 1024, 4096)"),
+        CONTAINER("NoNewPrivileges", OPTION_BOOL, no_new_privileges),
+        CONTAINER("StopSignal", OPTION_I32, stop_signal, .min = 1, .max = 64),
+        CONTAINER("Main", OPTION_BOOL, main),
+        CONTAINER("Labels", OPTION_MAP, labels, .max = CONFIG_LABELS_MAX, .is_valid = is_label,
+                  .expected = "a map from printable names, each once"),
+};
+const size_t container_options_n = ELEMENTSOF(container_options);
+
+const Option process_options[] = {TASK_OPTIONS(TaskConfig, )};
+const size_t process_options_n = ELEMENTSOF(process_options);
+
+void sandbox_config_init(SandboxConfig *config)
+{
+        *config = (SandboxConfig){
+                .memory = SANDBOX_MEMORY_DEFAULT,
+                .vcpus = 1,
+                .firmware = FD_NONE,
+                .boot_timeout = SANDBOX_BOOT_DEFAULT,
+        };
+}
+
+void sandbox_config_done(SandboxConfig *config)
+{
+        options_done(sandbox_options, sandbox_options_n, config);
+}
+
+void container_config_done(ContainerConfig *config)
+{
+        options_done(container_options, container_options_n, config);
+}
+
+void task_config_done(TaskConfig *config)
+{
+        options_done(process_options, process_options_n, config);
+}
+
+int sandbox_config_check(SandboxConfig *config, sd_bus_error *error)
+{
+        config->memory = (config->memory + SANDBOX_MEMORY_STEP - 1) & ~(SANDBOX_MEMORY_STEP - 1);
+        if (config->memory_max && config->memory_high > config->memory_max)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "MemoryHigh must not be above MemoryMax.");
+        return 0;
+}
+
+int container_config_check(const ContainerConfig *config, sd_bus_error *error)
+{
+        if (!config->image)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "Image is required; ListImages says which there are.");
+        for (char **at = config->tmpfs; at && *at; at += 2)
+                if (strcmp(at[0], "/") == 0)
+                        return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                         "Tmpfs can't be mounted over the root.");
+        return 0;
+}

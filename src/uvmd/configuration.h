@@ -1,0 +1,86 @@
+/*
+ * What CreateSandbox, CreateContainer and Exec take: one struct and one option table each. The
+ * tables follow dbus/org.uvm1.*.xml; the records on disk use them too.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uvmd/options.h"
+
+#define SANDBOX_MEMORY_MIN      (32ULL << 20)
+#define SANDBOX_MEMORY_MAX      (1ULL << 40)
+#define SANDBOX_MEMORY_DEFAULT  (128ULL << 20)
+#define SANDBOX_MEMORY_STEP     (2ULL << 20)
+#define SANDBOX_VCPUS_MAX       32
+#define SANDBOX_BOOT_DEFAULT    (10 * 1000000ULL) /* µs */
+#define SANDBOX_ARGUMENTS_MAX   512               /* bytes of KernelArguments */
+#define CONFIG_LABELS_MAX       64
+#define CONTAINER_GRACE_DEFAULT (10 * 1000000ULL) /* µs from the stop signal to SIGKILL */
+
+typedef struct SandboxConfig {
+        uint64_t memory;
+        uint32_t vcpus;
+        char *hostname;
+        int firmware; /* owned; FD_NONE: the installed one, or a copy beside the record */
+        bool custom_firmware;
+        char *kernel_arguments;
+        uint64_t boot_timeout; /* not scaled yet */
+        bool auto_remove;
+        char **labels;
+        char *slice;
+        char *description;
+        uint64_t memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, io_weight;
+        OptionList io_read_bandwidth, io_write_bandwidth, io_read_iops, io_write_iops;
+} SandboxConfig;
+
+/* What a container's first process and an exec share. */
+typedef struct TaskConfig {
+        char **command;
+        char **environment;
+        char *working_directory;
+        char *user;
+        bool terminal;
+        uint32_t rows, columns;
+        bool open_stdin;
+        bool privileged;
+        char *log_driver;
+} TaskConfig;
+
+typedef struct ContainerConfig {
+        TaskConfig task;
+        char *image;
+        char **entrypoint;
+        char *hostname;
+        bool read_only;
+        char **tmpfs;
+        uint64_t memory, pids_max, cpu_quota, cpu_weight;
+        char **capabilities_add, **capabilities_drop;
+        OptionList rlimits;
+        bool no_new_privileges;
+        int32_t stop_signal; /* 0: the image's */
+        bool main;
+        char **labels;
+} ContainerConfig;
+
+extern const Option sandbox_options[];
+extern const size_t sandbox_options_n;
+extern const Option container_options[];
+extern const size_t container_options_n;
+extern const Option process_options[]; /* of a TaskConfig */
+extern const size_t process_options_n;
+
+/* Sets the defaults that are not "nothing given". */
+void sandbox_config_init(SandboxConfig *config);
+void sandbox_config_done(SandboxConfig *config);
+void container_config_done(ContainerConfig *config);
+void task_config_done(TaskConfig *config);
+
+/*
+ * What the tables can't say: rounds the memory, checks hostnames, slices and that options fit
+ * together. 0 or -EINVAL with @error.
+ */
+int sandbox_config_check(SandboxConfig *config, sd_bus_error *error);
+int container_config_check(const ContainerConfig *config, sd_bus_error *error);

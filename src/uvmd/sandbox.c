@@ -1,0 +1,578 @@
+/*
+ * Sandboxes: their life as an object of uvmd; see sandbox.h. The start is boot.c's, the bus side
+ * bus/sandbox.c's. What a shim says is hostile: it can end its own sandbox and nothing else.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "uvmd/boot.h"
+#include "uvmd/bus/emit.h"
+#include "uvmd/bus/hold.h"
+#include "uvmd/errors.h"
+#include "uvmd/machined.h"
+#include "uvmd/record.h"
+#include "uvmd/rundir.h"
+#include "uvmd/sandbox.h"
+#include "uvmd/strv.h"
+
+ENUM_TABLE(sandbox_state, SandboxState, SANDBOX_STATE_MAX_)
+= {
+        [SANDBOX_CREATED] = "created",   [SANDBOX_STARTING] = "starting",
+        [SANDBOX_RUNNING] = "running",   [SANDBOX_PAUSED] = "paused",
+        [SANDBOX_STOPPING] = "stopping", [SANDBOX_STOPPED] = "stopped",
+};
+
+ENUM_TABLE(sandbox_reason, SandboxReason, SANDBOX_REASON_MAX_)
+= {
+        [SANDBOX_REASON_NONE] = "",
+        [SANDBOX_REASON_EXITED] = "exited",
+        [SANDBOX_REASON_POWEROFF] = "poweroff",
+        [SANDBOX_REASON_STOPPED] = "stopped",
+        [SANDBOX_REASON_KILLED] = "killed",
+        [SANDBOX_REASON_PANIC] = "panic",
+        [SANDBOX_REASON_CRASH] = "crash",
+        [SANDBOX_REASON_OOM] = "oom",
+        [SANDBOX_REASON_BOOT_FAILED] = "boot-failed",
+        [SANDBOX_REASON_BOOT_TIMEOUT] = "boot-timeout",
+        [SANDBOX_REASON_LOST] = "lost",
+};
+
+const char *sandbox_phase_to_string(unsigned phase)
+{
+        if (phase == SANDBOX_PHASE_START)
+                return "start";
+        if (phase == SANDBOX_PHASE_SCOPE)
+                return "scope";
+        return shim_phase_to_string((ShimPhase)(phase - SANDBOX_PHASE_SHIM));
+}
+
+int sandbox_new_empty(Sandbox **ret, Manager *manager, const char *id)
+{
+        Sandbox *sandbox = calloc(1, sizeof(*sandbox));
+
+        if (!sandbox)
+                return -ENOMEM;
+        sandbox->manager = manager;
+        strcpy(sandbox->id, id);
+        sandbox_config_init(&sandbox->config);
+        sandbox->kvm = sandbox->firmware = FD_NONE;
+        sandbox->next_token = 1;
+        list_init(&sandbox->start_calls);
+        list_init(&sandbox->stop_calls);
+        HASH_ADD_STR(manager->sandboxes, id, sandbox);
+        *ret = sandbox;
+        return 0;
+}
+
+/* A name of ours as a host name: '_' becomes '-', and so does what may not stand at the end. NULL:
+ * out of memory; the guest keeps its own then. */
+static char *hostname_from_name(const char *name)
+{
+        char *hostname = strndup(name, 63);
+
+        for (char *at = hostname; at && *at; at++)
+                if (*at == '_' || (!at[1] && *at == '.'))
+                        *at = '-';
+        for (size_t n = hostname ? strlen(hostname) : 0; n > 1 && hostname[n - 1] == '-'; n--)
+                hostname[n - 1] = 0;
+        return hostname;
+}
+
+int sandbox_new(Sandbox **ret, Manager *manager, uint32_t owner, const char *name,
+                SandboxConfig *config, sd_bus_error *error)
+{
+        char id[ID_SIZE + 1];
+        Sandbox *sandbox;
+        int r = id_generate(id);
+
+        if (r >= 0)
+                r = sandbox_new_empty(&sandbox, manager, id);
+        if (r < 0)
+                return r;
+        sandbox->owner = owner;
+        sandbox->name = strdup(name[0] ? name : id);
+        sandbox->config = *config;
+        sandbox_config_init(config);
+        if (!sandbox->config.hostname)
+                sandbox->config.hostname = hostname_from_name(name[0] ? name : id);
+        sandbox->created = clock_realtime_usec();
+        r = sandbox->name ? record_save(sandbox) : -ENOMEM;
+        if (r < 0) {
+                record_remove(sandbox);
+                sandbox_free(sandbox);
+                return error_set(error, r, ERROR_FAILED, "Can't write the sandbox's record: %s.",
+                                 strerror(-r));
+        }
+        log_info("Sandbox %s (%s of uid %u): created", sandbox->id, sandbox->name, owner);
+        *ret = sandbox;
+        return 0;
+}
+
+Sandbox *sandbox_free(Sandbox *sandbox)
+{
+        Container *container, *next;
+
+        if (!sandbox)
+                return NULL;
+        HASH_ITER (hh, sandbox->containers, container, next)
+                container_free(container);
+        bus_answer_all(&sandbox->start_calls, -ECANCELED, NULL);
+        bus_answer_all(&sandbox->stop_calls, -ECANCELED, NULL);
+        HASH_DEL(sandbox->manager->sandboxes, sandbox);
+        shim_link_free(TAKE_PTR(sandbox->link));
+        unit_free(sandbox->unit);
+        sd_event_source_disable_unref(sandbox->leader_source);
+        sd_event_source_disable_unref(sandbox->grace);
+        sd_bus_error_free(&sandbox->failure);
+        fd_close(sandbox->kvm);
+        fd_close(sandbox->firmware);
+        sandbox_config_done(&sandbox->config);
+        free(sandbox->reason_text);
+        free(sandbox->name);
+        free(sandbox);
+        return NULL;
+}
+
+char *sandbox_path(const Sandbox *sandbox)
+{
+        char *path;
+
+        return asprintf(&path, "/org/uvm1/sandbox/%s", sandbox->id) < 0 ? NULL : path;
+}
+
+const char *sandbox_hostname(const Sandbox *sandbox)
+{
+        return sandbox->config.hostname;
+}
+
+void sandbox_save(Sandbox *sandbox)
+{
+        int r = record_save(sandbox);
+
+        if (r < 0)
+                log_error_errno(r, "Sandbox %s: can't write its record", sandbox->id);
+}
+
+Container *sandbox_find_container(Sandbox *sandbox, const char *name_or_id)
+{
+        Container *container, *next;
+
+        HASH_ITER (hh, sandbox->containers, container, next)
+                if (strcmp(container->id, name_or_id) == 0 ||
+                    strcmp(container->name, name_or_id) == 0)
+                        return container;
+        return NULL;
+}
+
+Task *sandbox_find_task(Sandbox *sandbox, uint64_t token)
+{
+        Container *container, *next;
+        Process *process;
+
+        HASH_FIND(hh, sandbox->processes, &token, sizeof(token), process);
+        if (process)
+                return &process->task;
+        HASH_ITER (hh, sandbox->containers, container, next)
+                if (container->task.token == token)
+                        return &container->task;
+        return NULL;
+}
+
+/* ------------------------------------------------------------------ state */
+
+#define TO(state) (1U << SANDBOX_##state)
+
+static const unsigned transitions[SANDBOX_STATE_MAX_] = {
+        [SANDBOX_CREATED] = TO(STARTING),
+        /* adopted or finished */
+        [SANDBOX_STARTING] = TO(RUNNING) | TO(STOPPING),
+        [SANDBOX_RUNNING] = TO(PAUSED) | TO(STOPPING),
+        [SANDBOX_PAUSED] = TO(RUNNING) | TO(STOPPING),
+        [SANDBOX_STOPPING] = TO(STOPPED),
+        [SANDBOX_STOPPED] = TO(STARTING),
+};
+
+void sandbox_set_reason(Sandbox *sandbox, SandboxReason reason, const char *text)
+{
+        char *copy = strdup(text);
+
+        sandbox->reason = reason;
+        free(sandbox->reason_text);
+        sandbox->reason_text = copy;
+}
+
+void sandbox_set_state(Sandbox *sandbox, SandboxState state)
+{
+        assert(transitions[sandbox->state] & (1U << state));
+        log_info("Sandbox %s: %s → %s", sandbox->id, sandbox_state_to_string(sandbox->state),
+                 sandbox_state_to_string(state));
+        sandbox->state = state;
+        switch (state) {
+        case SANDBOX_STARTING:
+                sandbox_set_reason(sandbox, SANDBOX_REASON_NONE, "");
+                sd_bus_error_free(&sandbox->failure);
+                sandbox->started = sandbox->stopped = 0;
+                break;
+        case SANDBOX_RUNNING:
+                if (sandbox->started == 0)
+                        sandbox->started = clock_realtime_usec();
+                bus_answer_all(&sandbox->start_calls, 0, NULL);
+                machined_register(sandbox);
+                break;
+        case SANDBOX_STOPPED:
+                sandbox->stopped = clock_realtime_usec();
+                sandbox->stop_stage = SANDBOX_STOP_NONE;
+                break;
+        case SANDBOX_CREATED:
+        case SANDBOX_PAUSED:
+        case SANDBOX_STOPPING:
+        case SANDBOX_STATE_MAX_:
+                break;
+        }
+        sandbox_save(sandbox);
+        bus_emit_sandbox_changed(sandbox);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+/* The names of errors and the sentence that every caller of a failed Start gets. */
+static void sandbox_explain_failure(Sandbox *sandbox)
+{
+        const char *name = ERROR_BOOT_FAILED;
+
+        if (sandbox->reason == SANDBOX_REASON_BOOT_TIMEOUT)
+                name = ERROR_BOOT_TIMEOUT;
+        if (sandbox->reason == SANDBOX_REASON_OOM)
+                name = ERROR_OUT_OF_MEMORY;
+        error_set(&sandbox->failure, -EIO, name, "%s",
+                  sandbox->reason_text && sandbox->reason_text[0]
+                          ? sandbox->reason_text
+                          : "The virtual machine ended before its agent was ready.");
+}
+
+void sandbox_forget(Sandbox *sandbox)
+{
+        List stop_calls = LIST_INIT(stop_calls);
+
+        bus_move_calls(&stop_calls, &sandbox->stop_calls);
+        bus_emit_sandbox_removed(sandbox);
+        record_remove(sandbox);
+        log_info("Sandbox %s: removed", sandbox->id);
+        sandbox_free(sandbox);
+        bus_answer_all(&stop_calls, 0, NULL);
+}
+
+/* Nothing is left on the host: it has stopped. */
+static void sandbox_gone(Sandbox *sandbox)
+{
+        bool failed = !list_is_empty(&sandbox->start_calls);
+
+        rundir_remove(sandbox->manager->paths.run_dir, sandbox->id);
+        idranges_release(sandbox->manager->ranges, sandbox->range_base);
+        sandbox->range_base = 0;
+        sandbox->leader = 0;
+        sandbox->launched = sandbox->booted = false;
+        if (failed)
+                sandbox_explain_failure(sandbox);
+        if (sandbox->reason == SANDBOX_REASON_NONE)
+                sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
+                                   "The virtual machine ended and nobody saw why.");
+        sandbox_set_state(sandbox, SANDBOX_STOPPED);
+        bus_answer_all(&sandbox->start_calls, -EIO, &sandbox->failure);
+        if (sandbox->next == SANDBOX_DELETE || sandbox->config.auto_remove)
+                sandbox_forget(sandbox);
+        else
+                bus_answer_all(&sandbox->stop_calls, 0, NULL);
+}
+
+static void sandbox_check_gone(Sandbox *sandbox)
+{
+        if (sandbox->state == SANDBOX_STOPPING && !sandbox->unit && !sandbox->leader_source)
+                sandbox_gone(sandbox);
+}
+
+static void sandbox_on_unit_end(void *userdata, const char *result)
+{
+        Sandbox *sandbox = userdata;
+
+        sandbox->unit = unit_free(sandbox->unit);
+        if (strcmp(result, "oom-kill") == 0) {
+                char text[160];
+
+                snprintf(text, sizeof(text),
+                         "The host ended the virtual machine: it needed more memory than its "
+                         "limit allows (MemoryMax is %llu MiB).",
+                         (unsigned long long)(sandbox->config.memory_max >> 20));
+                sandbox_set_reason(sandbox, SANDBOX_REASON_OOM, text);
+        }
+        sandbox_check_gone(sandbox);
+}
+
+int sandbox_on_leader_exit(sd_event_source *source, const siginfo_t *info, void *userdata)
+{
+        Sandbox *sandbox = userdata;
+
+        sandbox->leader_source = sd_event_source_disable_unref(sandbox->leader_source);
+        /* A shim that ends while its link is up tells so by the link's end. */
+        sandbox_check_gone(sandbox);
+        return 0;
+}
+
+char *sandbox_unit_name(const Sandbox *sandbox)
+{
+        char *name;
+
+        return asprintf(&name, "uvm-%s.scope", sandbox->id) < 0 ? NULL : name;
+}
+
+#define SANDBOX_END_USEC (5 * USEC_PER_SEC)
+
+void sandbox_tear_down(Sandbox *sandbox)
+{
+        Container *container, *next;
+        int r = -ENOENT;
+
+        if (sandbox->state != SANDBOX_STOPPING)
+                sandbox_set_state(sandbox, SANDBOX_STOPPING);
+        sandbox->grace = sd_event_source_disable_unref(sandbox->grace);
+        sandbox->kvm = fd_close(sandbox->kvm);
+        sandbox->firmware = fd_close(sandbox->firmware);
+        shim_link_free(TAKE_PTR(sandbox->link));
+        HASH_ITER (hh, sandbox->containers, container, next)
+                container_on_guest_gone(container);
+
+        if (sandbox->unit)
+                r = unit_await_end(sandbox->unit, clock_limit_usec(SANDBOX_END_USEC),
+                                   sandbox_on_unit_end);
+        if (r < 0)
+                sandbox->unit = unit_free(sandbox->unit);
+        sandbox_check_gone(sandbox);
+}
+
+/* Ends the shim, and with it the monitor, whatever they are doing. */
+void sandbox_kill_hard(Sandbox *sandbox)
+{
+        /* The child is ours and not reaped: the pid is still its. */
+        if (sandbox->leader_source)
+                kill(sandbox->leader, SIGKILL);
+        else if (sandbox->unit)
+                unit_kill(sandbox->unit);
+}
+
+void sandbox_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
+{
+        SandboxReason reason = r == -ECANCELED ? SANDBOX_REASON_KILLED : SANDBOX_REASON_BOOT_FAILED;
+
+        if (sandbox->state == SANDBOX_STOPPING)
+                return;
+        if (sd_bus_error_is_set(error) && !sd_bus_error_is_set(&sandbox->failure))
+                sd_bus_error_copy(&sandbox->failure, error);
+        if (sandbox->reason_text && sandbox->reason_text[0])
+                error_set(&sandbox->failure, r, ERROR_BOOT_FAILED, "%s", sandbox->reason_text);
+        error_set(&sandbox->failure, r, ERROR_BOOT_FAILED, "The start failed: %s.", strerror(-r));
+        if (sandbox->reason == SANDBOX_REASON_NONE)
+                sandbox_set_reason(sandbox, reason, sandbox->failure.message);
+        log_warning("Sandbox %s: %s", sandbox->id, sandbox->failure.message);
+        sandbox_kill_hard(sandbox);
+        sandbox_tear_down(sandbox);
+}
+
+/* ------------------------------------------------------------------ the shim's words */
+
+static void sandbox_take_reason(Sandbox *sandbox, ShimReason reason, const char *text)
+{
+        /* Ours is nearer to the cause: the shim only saw that it was asked to stop. */
+        if (sandbox->reason != SANDBOX_REASON_NONE &&
+            (reason == SHIM_REASON_STOPPED || reason == SHIM_REASON_KILLED))
+                return;
+        _Static_assert((int)SHIM_REASON_BOOT_TIMEOUT == (int)SANDBOX_REASON_BOOT_TIMEOUT,
+                       "the reasons of the shim come first and in the same order");
+        sandbox_set_reason(sandbox, (SandboxReason)reason, text);
+}
+
+static void sandbox_on_shim_state(Sandbox *sandbox, const ShimStatus *status)
+{
+        switch (status->state) {
+        case SHIM_RUNNING:
+                if (sandbox->state == SANDBOX_STARTING || sandbox->state == SANDBOX_PAUSED)
+                        sandbox_set_state(sandbox, SANDBOX_RUNNING);
+                break;
+        case SHIM_PAUSED:
+                if (sandbox->state == SANDBOX_RUNNING)
+                        sandbox_set_state(sandbox, SANDBOX_PAUSED);
+                break;
+        case SHIM_STOPPING:
+                if (sandbox->state != SANDBOX_STOPPING) {
+                        sandbox_take_reason(sandbox, status->reason, status->text);
+                        sandbox_set_state(sandbox, SANDBOX_STOPPING);
+                }
+                break;
+        case SHIM_STOPPED:
+                sandbox_take_reason(sandbox, status->reason, status->text);
+                sandbox_tear_down(sandbox);
+                break;
+        case SHIM_WAITING:
+        case SHIM_CREATED:
+        case SHIM_STARTING:
+        case SHIM_STATE_MAX_:
+                break;
+        }
+}
+
+/* A shim that waits was left in the middle of a start whose caller has got no answer: it goes. */
+static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
+{
+        bool adopting = !sandbox->leader;
+
+        for (unsigned i = 0; i < SHIM_PHASE_MAX_; i++)
+                if (hello->phases[i])
+                        sandbox->phases[SANDBOX_PHASE_SHIM + i] = hello->phases[i];
+        if (!adopting)
+                return;
+        shim_link_pid(sandbox->link, &sandbox->leader);
+        if (hello->status.state == SHIM_WAITING || hello->status.state == SHIM_CREATED) {
+                sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
+                                   "The service was restarted before the start was complete.");
+                sandbox_kill_hard(sandbox);
+                sandbox_tear_down(sandbox);
+                return;
+        }
+        sandbox->launched = sandbox->booted = true;
+        sandbox_on_shim_state(sandbox, &hello->status);
+}
+
+static void sandbox_on_message(void *userdata, const ShimMessage *message)
+{
+        Sandbox *sandbox = userdata;
+        Task *task;
+
+        switch (message->type) {
+        case SHIM_HELLO:
+                sandbox_on_hello(sandbox, &message->hello);
+                break;
+        case SHIM_STATE:
+                sandbox_on_shim_state(sandbox, &message->state);
+                break;
+        case SHIM_PHASE:
+                sandbox->phases[SANDBOX_PHASE_SHIM + message->phase.phase] = message->phase.usec;
+                break;
+        case SHIM_PROCESS:
+                task = sandbox_find_task(sandbox, message->process.process);
+                if (task)
+                        task_update(task, &message->process);
+                break;
+        case SHIM_SYNCED:
+        case SHIM_AGENT_EVENT:
+        case SHIM_REPLY:
+        case SHIM_LAUNCH:
+        case SHIM_ADD_DEVICE:
+        case SHIM_REMOVE_DEVICE:
+        case SHIM_BOOT:
+        case SHIM_PAUSE:
+        case SHIM_RESUME:
+        case SHIM_AGENT_REQUEST:
+        case SHIM_ADD_PROCESS:
+        case SHIM_ATTACH:
+        case SHIM_ACK_EXIT:
+        case SHIM_STOP:
+        case SHIM_KILL:
+        case SHIM_GET_STATS:
+        case SHIM_GET_CONSOLE:
+                break;
+        }
+}
+
+/* The shim is gone, or has dropped us: another link, or the last word it left. */
+static void sandbox_connect(Sandbox *sandbox)
+{
+        _cleanup_(freep) char *path = rundir_path(sandbox->manager->paths.run_dir, sandbox->id,
+                                                  "shim.sock");
+        ShimEndRecord end;
+        int r = -ENOMEM;
+
+        if (path)
+                r = shim_link_connect(&sandbox->link, sandbox->manager->event, path,
+                                      &sandbox_link_events, sandbox);
+        if (r >= 0)
+                return;
+        if (rundir_read_end(sandbox->manager->paths.run_dir, sandbox->id, &end) >= 0)
+                sandbox_take_reason(sandbox, end.reason, end.text);
+        else if (sandbox->reason == SANDBOX_REASON_NONE)
+                sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
+                                   "The process that held the virtual machine has gone.");
+        sandbox_kill_hard(sandbox);
+        sandbox_tear_down(sandbox);
+}
+
+static void sandbox_on_link_end(void *userdata, int r)
+{
+        Sandbox *sandbox = userdata;
+
+        log_debug("Sandbox %s: the link to its shim ended: %s", sandbox->id, strerror(-r));
+        shim_link_free(TAKE_PTR(sandbox->link));
+        if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
+                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+                error_set(&error, -EIO, ERROR_BOOT_FAILED,
+                          "uvm-shim ended before the virtual machine was ready; see journalctl -u "
+                          "uvmd.");
+                sandbox_fail(sandbox, -EIO, &error);
+                return;
+        }
+        sandbox_connect(sandbox);
+}
+
+const ShimLinkEvents sandbox_link_events = {
+        .on_message = sandbox_on_message,
+        .on_end = sandbox_on_link_end,
+};
+
+int sandbox_ask_agent(Sandbox *sandbox, uint32_t type, uint64_t process, const void *payload,
+                      size_t size, ShimReplyHandler handler, void *userdata)
+{
+        ShimMessage message = {
+                .type = SHIM_AGENT_REQUEST,
+                .agent_request =
+                        {
+                                .process = process,
+                                .type = type,
+                                .payload = payload,
+                                .payload_size = size,
+                        },
+        };
+
+        if (!sandbox->link)
+                return -ENOTCONN;
+        return shim_link_request(sandbox->link, &message, NULL, 0, handler, userdata);
+}
+
+void sandbox_adopt(Sandbox *sandbox)
+{
+        _cleanup_(freep) char *name = NULL;
+
+        switch (sandbox->state) {
+        case SANDBOX_CREATED:
+        case SANDBOX_STOPPED:
+                return;
+        case SANDBOX_STARTING:
+        case SANDBOX_RUNNING:
+        case SANDBOX_PAUSED:
+        case SANDBOX_STOPPING:
+        case SANDBOX_STATE_MAX_:
+                break;
+        }
+        idranges_take_base(sandbox->manager->ranges, sandbox->range_base);
+        name = sandbox_unit_name(sandbox);
+        if (name && unit_new(&sandbox->unit, sandbox->manager->bus, name, sandbox) >= 0)
+                unit_adopt(sandbox->unit);
+        sandbox_connect(sandbox);
+}

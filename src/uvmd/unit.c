@@ -1,0 +1,425 @@
+/*
+ * Scopes; see unit.h. systemd's answers and signals are trusted; still, a unit that systemd doesn't
+ * know counts as over.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "uvmd/errors.h"
+#include "uvmd/unit.h"
+
+#define SYSTEMD_NAME    "org.freedesktop.systemd1"
+#define SYSTEMD_PATH    "/org/freedesktop/systemd1"
+#define SYSTEMD_MANAGER "org.freedesktop.systemd1.Manager"
+#define SYSTEMD_UNIT    "org.freedesktop.systemd1.Unit"
+#define SYSTEMD_SCOPE   "org.freedesktop.systemd1.Scope"
+
+/* After SIGTERM of the scope (host shutdown, systemctl stop): the shim's own grace ends earlier. */
+#define UNIT_STOP_USEC (20 * USEC_PER_SEC)
+
+struct Unit {
+        sd_bus *bus;
+        char *name;
+        char *path;
+        void *userdata;
+
+        sd_bus_slot *call; /* the one in flight: start, or reading the result */
+        UnitHandler start_handler;
+        char *job;
+        sd_bus_slot *job_match;
+
+        UnitEndHandler end_handler;
+        sd_bus_slot *end_match;
+        sd_event_source *end_timer;
+};
+
+int unit_new(Unit **ret, sd_bus *bus, const char *name, void *userdata)
+{
+        _cleanup_(unit_freep) Unit *unit = calloc(1, sizeof(*unit));
+        int r;
+
+        if (!unit)
+                return -ENOMEM;
+        unit->bus = sd_bus_ref(bus);
+        unit->userdata = userdata;
+        unit->name = strdup(name);
+        if (!unit->name)
+                return -ENOMEM;
+        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", name, &unit->path);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(unit);
+        return 0;
+}
+
+Unit *unit_free(Unit *unit)
+{
+        if (!unit)
+                return NULL;
+        sd_bus_slot_unref(unit->call);
+        sd_bus_slot_unref(unit->job_match);
+        sd_bus_slot_unref(unit->end_match);
+        sd_event_source_disable_unref(unit->end_timer);
+        sd_bus_unref(unit->bus);
+        free(unit->job);
+        free(unit->path);
+        free(unit->name);
+        free(unit);
+        return NULL;
+}
+
+/* ------------------------------------------------------------------ starting */
+
+static void unit_started(Unit *unit, int r, const sd_bus_error *error)
+{
+        UnitHandler handler = unit->start_handler;
+
+        unit->start_handler = NULL;
+        unit->job_match = sd_bus_slot_unref(unit->job_match);
+        handler(unit->userdata, r, error);
+}
+
+static int unit_on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *ret)
+{
+        Unit *unit = userdata;
+        const char *path, *name, *result;
+        uint32_t id;
+
+        if (!unit->job || sd_bus_message_read(message, "uoss", &id, &path, &name, &result) < 0 ||
+            strcmp(path, unit->job) != 0)
+                return 0;
+        if (strcmp(result, "done") == 0) {
+                unit_started(unit, 0, NULL);
+        } else {
+                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+                error_set(&error, -EIO, ERROR_FAILED,
+                          "systemd could not make %s: the job's result is \"%s\"; see journalctl "
+                          "-u %s.",
+                          unit->name, result, unit->name);
+                unit_started(unit, -EIO, &error);
+        }
+        return 0;
+}
+
+static int unit_on_start_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+{
+        Unit *unit = userdata;
+        const sd_bus_error *refused = sd_bus_message_get_error(reply);
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        const char *job;
+        int r;
+
+        unit->call = sd_bus_slot_unref(unit->call);
+        if (refused) {
+                r = -sd_bus_message_get_errno(reply);
+                error_set(&error, r, ERROR_FAILED, "systemd refuses the scope %s: %s", unit->name,
+                          refused->message);
+                unit_started(unit, r, &error);
+                return 0;
+        }
+        r = sd_bus_message_read(reply, "o", &job);
+        if (r >= 0) {
+                unit->job = strdup(job);
+                r = unit->job ? 0 : -ENOMEM;
+        }
+        if (r < 0)
+                unit_started(unit, r, NULL);
+        return 0;
+}
+
+static int append_u64(sd_bus_message *message, const char *name, uint64_t value)
+{
+        return value ? sd_bus_message_append(message, "(sv)", name, "t", value) : 0;
+}
+
+static int append_devices(sd_bus_message *message, const char *name, const OptionList *list)
+{
+        int r;
+
+        if (list->n == 0)
+                return 0;
+        r = sd_bus_message_open_container(message, 'r', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(message, "s", name);
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'v', "a(st)");
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'a', "(st)");
+        for (size_t i = 0; r >= 0 && i < list->n; i++)
+                r = sd_bus_message_append(message, "(st)", list->items[i].name,
+                                          list->items[i].values[0]);
+        for (unsigned depth = 0; r >= 0 && depth < 3; depth++)
+                r = sd_bus_message_close_container(message);
+        return r;
+}
+
+static int append_limits(sd_bus_message *message, const SandboxConfig *config)
+{
+        const struct {
+                const char *name;
+                uint64_t value;
+        } numbers[] = {
+                {"MemoryMax", config->memory_max},         {"MemoryHigh", config->memory_high},
+                {"CPUQuotaPerSecUSec", config->cpu_quota}, {"CPUWeight", config->cpu_weight},
+                {"TasksMax", config->tasks_max},           {"IOWeight", config->io_weight},
+        };
+        const struct {
+                const char *name;
+                const OptionList *list;
+        } devices[] = {
+                {"IOReadBandwidthMax", &config->io_read_bandwidth},
+                {"IOWriteBandwidthMax", &config->io_write_bandwidth},
+                {"IOReadIOPSMax", &config->io_read_iops},
+                {"IOWriteIOPSMax", &config->io_write_iops},
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
+                r = append_u64(message, numbers[i].name, numbers[i].value);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(devices); i++)
+                r = append_devices(message, devices[i].name, devices[i].list);
+        return r;
+}
+
+static int append_properties(sd_bus_message *message, const SandboxConfig *config,
+                             const char *description, pid_t pid)
+{
+        int r = sd_bus_message_open_container(message, 'a', "(sv)");
+
+        if (r >= 0)
+                r = sd_bus_message_append(
+                        message, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "PIDs", "au", 1,
+                        (uint32_t)pid, "Slice", "s", config->slice ?: "uvm.slice", "Description",
+                        "s", description,
+                        /* Ours until the result is read, then gone without a ResetFailed. */
+                        "AddRef", "b", 1, "CollectMode", "s", "inactive-or-failed",
+                        /* The shim's children may be moved to groups below it. */
+                        "Delegate", "b", 1, "TimeoutStopUSec", "t",
+                        clock_limit_usec(UNIT_STOP_USEC), "CPUAccounting", "b", 1,
+                        "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1,
+                        /* At shutdown the guests end before the service that watches them. */
+                        "After", "as", 1, "uvmd.service");
+        if (r >= 0)
+                r = append_limits(message, config);
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+int unit_start(Unit *unit, const SandboxConfig *config, const char *description, pid_t pid,
+               UnitHandler handler)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        /* Before the call: the job may be done before its reply was read. */
+        r = sd_bus_match_signal_async(unit->bus, &unit->job_match, SYSTEMD_NAME, SYSTEMD_PATH,
+                                      SYSTEMD_MANAGER, "JobRemoved", unit_on_job_removed, NULL,
+                                      unit);
+        if (r >= 0)
+                r = sd_bus_message_new_method_call(unit->bus, &call, SYSTEMD_NAME, SYSTEMD_PATH,
+                                                   SYSTEMD_MANAGER, "StartTransientUnit");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "ss", unit->name, "fail");
+        if (r >= 0)
+                r = append_properties(call, config, description, pid);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "a(sa(sv))", 0);
+        if (r >= 0)
+                r = sd_bus_call_async(unit->bus, &unit->call, call, unit_on_start_reply, unit, 0);
+        if (r >= 0)
+                unit->start_handler = handler;
+        return r;
+}
+
+int unit_adopt(Unit *unit)
+{
+        return sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, unit->path, SYSTEMD_UNIT,
+                                        "Ref", NULL, NULL, NULL);
+}
+
+/* ------------------------------------------------------------------ ending */
+
+static int unit_query_state(Unit *unit);
+
+static void unit_ended(Unit *unit, const char *result)
+{
+        UnitEndHandler handler = unit->end_handler;
+
+        unit->end_handler = NULL;
+        unit->end_match = sd_bus_slot_unref(unit->end_match);
+        unit->end_timer = sd_event_source_disable_unref(unit->end_timer);
+        /* Lets systemd forget it. Nothing to do when there is no such unit. */
+        sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, unit->path, SYSTEMD_UNIT, "Unref",
+                                 NULL, NULL, NULL);
+        handler(unit->userdata, result);
+}
+
+static int unit_on_result(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+{
+        Unit *unit = userdata;
+        const char *result;
+
+        unit->call = sd_bus_slot_unref(unit->call);
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+            sd_bus_message_read(reply, "v", "s", &result) < 0)
+                result = "";
+        unit_ended(unit, result);
+        return 0;
+}
+
+static int unit_get_property(Unit *unit, const char *interface, const char *name,
+                             sd_bus_message_handler_t handler)
+{
+        return sd_bus_call_method_async(unit->bus, &unit->call, SYSTEMD_NAME, unit->path,
+                                        "org.freedesktop.DBus.Properties", "Get", handler, unit,
+                                        "ss", interface, name);
+}
+
+static int unit_on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+{
+        Unit *unit = userdata;
+        const char *state;
+
+        unit->call = sd_bus_slot_unref(unit->call);
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+            sd_bus_message_read(reply, "v", "s", &state) < 0) {
+                unit_ended(unit, "");
+                return 0;
+        }
+        /* Any other state: a signal comes when it changes. */
+        if (strcmp(state, "inactive") != 0 && strcmp(state, "failed") != 0)
+                return 0;
+        if (unit_get_property(unit, SYSTEMD_SCOPE, "Result", unit_on_result) < 0)
+                unit_ended(unit, "");
+        return 0;
+}
+
+static int unit_query_state(Unit *unit)
+{
+        if (unit->call)
+                return 0;
+        return unit_get_property(unit, SYSTEMD_UNIT, "ActiveState", unit_on_state);
+}
+
+static int unit_on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret)
+{
+        Unit *unit = userdata;
+
+        if (unit->end_handler && unit_query_state(unit) < 0)
+                unit_ended(unit, "");
+        return 0;
+}
+
+static int unit_on_end_limit(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Unit *unit = userdata;
+
+        log_warning("Processes are left in %s: they are killed", unit->name);
+        unit_kill(unit);
+        return 0;
+}
+
+int unit_await_end(Unit *unit, uint64_t limit_usec, UnitEndHandler handler)
+{
+        int r;
+
+        /* A start that is under way has lost its interest. */
+        unit->start_handler = NULL;
+        unit->job_match = sd_bus_slot_unref(unit->job_match);
+        unit->call = sd_bus_slot_unref(unit->call);
+
+        r = sd_bus_match_signal_async(unit->bus, &unit->end_match, SYSTEMD_NAME, unit->path,
+                                      "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                      unit_on_changed, NULL, unit);
+        if (r >= 0)
+                r = sd_event_add_time_relative(sd_bus_get_event(unit->bus), &unit->end_timer,
+                                               CLOCK_MONOTONIC, limit_usec, 0, unit_on_end_limit,
+                                               unit);
+        if (r >= 0)
+                r = unit_query_state(unit);
+        if (r >= 0)
+                unit->end_handler = handler;
+        return r;
+}
+
+static int unit_on_kill_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+{
+        if (sd_bus_message_is_method_error(reply, NULL))
+                log_debug("Can't kill a scope: %s", sd_bus_message_get_error(reply)->message);
+        return 0;
+}
+
+void unit_kill(Unit *unit)
+{
+        int r = sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
+                                         SYSTEMD_MANAGER, "KillUnit", unit_on_kill_reply, NULL,
+                                         "ssi", unit->name, "all", SIGKILL);
+
+        if (r < 0)
+                log_warning_errno(r, "Can't ask systemd to kill %s", unit->name);
+}
+
+/* ------------------------------------------------------------------ figures */
+
+static int read_stats(sd_bus_message *reply, UnitStats *stats)
+{
+        int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                const char *name;
+                uint64_t *into = NULL;
+
+                r = sd_bus_message_read(reply, "s", &name);
+                if (r < 0)
+                        return r;
+                if (strcmp(name, "CPUUsageNSec") == 0)
+                        into = &stats->cpu_nsec;
+                else if (strcmp(name, "MemoryCurrent") == 0)
+                        into = &stats->memory;
+                else if (strcmp(name, "TasksCurrent") == 0)
+                        into = &stats->tasks;
+                r = into ? sd_bus_message_read(reply, "v", "t", into)
+                         : sd_bus_message_skip(reply, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        return r;
+}
+
+typedef struct StatsRequest {
+        UnitStatsHandler handler;
+        void *userdata;
+} StatsRequest;
+
+static int unit_on_stats(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+{
+        StatsRequest *request = userdata;
+        UnitStats stats = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                read_stats(reply, &stats);
+        request->handler(request->userdata, &stats);
+        free(request);
+        return 0;
+}
+
+int unit_get_stats(Unit *unit, UnitStatsHandler handler, void *userdata)
+{
+        StatsRequest *request = malloc(sizeof(*request));
+        int r;
+
+        if (!request)
+                return -ENOMEM;
+        *request = (StatsRequest){.handler = handler, .userdata = userdata};
+        r = sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, unit->path,
+                                     "org.freedesktop.DBus.Properties", "GetAll", unit_on_stats,
+                                     request, "s", SYSTEMD_SCOPE);
+        if (r < 0)
+                free(request);
+        return r;
+}
