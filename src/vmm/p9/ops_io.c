@@ -9,6 +9,9 @@
 #include "base/error.h"
 #include "vmm/p9/ops.h"
 
+/* Room for any one entry; with less, getdents64() fails. */
+#define P9_GETDENTS_MIN ((size_t)512)
+
 /* As linux/dirent.h has it; glibc's own struct is the same but for its name's size. */
 typedef struct P9HostEntry {
         uint64_t inode;
@@ -143,8 +146,9 @@ static int p9_readdir_batch(P9Request *request, size_t space)
         P9Server *server = request->server;
         size_t left = space - request->n_data;
         WireWriter writer = wire_writer(server->entries, MIN(sizeof(server->entries), left));
-        long n = syscall(SYS_getdents64, request->fid->fd, server->host_entries,
-                         sizeof(server->host_entries));
+        /* Not much more than fits: the rest would be read again. */
+        size_t batch = MIN(MAX(left, P9_GETDENTS_MIN), sizeof(server->host_entries));
+        long n = syscall(SYS_getdents64, request->fid->fd, server->host_entries, batch);
         bool all;
 
         if (n < 0)
