@@ -8,7 +8,6 @@
  * stream all that the server had is gone: nodes, fds and attributes are counted.
  */
 #include <assert.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "base/fd.h"
 #include "base/wire.h"
 #include "test/fuzz/fuzz.h"
+#include "test/scratch.h"
 #include "vmm/p9/codec.h"
 #include "vmm/p9/server.h"
 
@@ -42,27 +42,6 @@ static Scratch scratch_open(void)
         snprintf(scratch.path, sizeof(scratch.path), "uvm-p9-fuzz.%d", (int)getpid());
         assert(scratch.parent >= 0 && scratch.proc_fd >= 0 && scratch.cwd >= 0);
         return scratch;
-}
-
-static void remove_tree(int parent, const char *name)
-{
-        int fd;
-        DIR *dir;
-        const struct dirent *entry;
-
-        if (unlinkat(parent, name, 0) == 0)
-                return;
-        (void)!fchmodat(parent, name, 0700, 0);
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return;
-        dir = fdopendir(fd);
-        assert(dir);
-        while ((entry = readdir(dir)))
-                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-                        remove_tree(fd, entry->d_name);
-        closedir(dir);
-        unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 static P9Server *server_open(const Scratch *scratch)
@@ -167,7 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(usage.fids == 0 && usage.files == 0 && usage.xattr == 0);
         assert(usage.nodes == 1 && usage.paths == 1);
         p9_server_free(server);
-        remove_tree(scratch.parent, scratch.path);
+        scratch_remove(scratch.parent, scratch.path);
         r = fchdir(scratch.cwd);
         assert(r == 0);
         return 0;

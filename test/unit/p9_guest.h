@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/wire.h"
+#include "test/scratch.h"
 #include "test/unit.h"
 #include "vmm/p9/codec.h"
 #include "vmm/p9/server.h"
@@ -137,13 +138,10 @@ static inline Guest *guest_open(void)
 
 static inline void guest_close(Guest *guest)
 {
-        char command[96];
-
         p9_server_free(guest->server);
         fd_close(guest->dir);
         fd_close(guest->proc_fd);
-        snprintf(command, sizeof(command), "rm -rf %s", guest->path);
-        unit_assert_int(system(command), 0);
+        scratch_remove(AT_FDCWD, guest->path);
         free(guest);
 }
 
