@@ -15,6 +15,7 @@ typedef struct Guest {
         Loop *loop;
         const char *state;          /* directory of its own */
         const char *unix_directory; /* in tests: stands for the host; else NULL */
+        bool marker;                /* the boot benchmark waits for the first connection */
         int cgroup_root;            /* FD_NONE: no cgroup2 (in tests) */
         uint8_t *scratch;           /* RELAY_CHUNK bytes */
         List containers;

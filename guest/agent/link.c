@@ -242,9 +242,11 @@ static int link_greet(Link *link, int fd)
                 return r;
         link_set_state(link, LINK_GREETING);
         r = link_put_hello(link);
-        if (r == 0)
-                link_flush(link);
-        return r;
+        if (r < 0)
+                return r;
+        link_flush(link);
+        link->connected(link);
+        return 0;
 }
 
 static int link_on_connected(LoopFd *source, uint32_t events)

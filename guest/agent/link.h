@@ -39,6 +39,8 @@ struct Link {
         uint64_t last_sequence;
         uint32_t last_request;
 
+        /* A connection stands and HELLO is on its way. */
+        void (*connected)(Link *link);
         /* A fresh request; @frame is borrowed for the call. */
         void (*request)(Link *link, const Frame *frame);
         /* On each WELCOME. */

@@ -3,7 +3,8 @@
  * and guest.h for how the parts hang together. It trusts the host and nothing that comes out of a
  * container.
  *
- *   --marker             say "uvm-marker agent" in the kernel's log, for the boot benchmark
+ *   --marker             say "uvm-marker agent" in the kernel's log when the host has answered, for
+ *                        the boot benchmark
  *   --connect-unix DIR   for tests on a machine that is no guest: the host is DIR/1024 and
  *                        DIR/1025; the machine's clock and name are left alone, and cgroups may
  *                        be missing
@@ -85,6 +86,16 @@ static void set_clock(uint64_t realtime_usec)
                 log_warning_errno(errno_neg(), "cannot set the clock");
 }
 
+static void on_connected(Link *link)
+{
+        static const char marker[] = "<0>uvm-marker agent\n";
+        Guest *guest = CONTAINER_OF(link, Guest, link);
+
+        if (guest->marker)
+                text_write(AT_FDCWD, "/dev/kmsg", marker, strlen(marker));
+        guest->marker = false;
+}
+
 static void on_welcome(Link *link, const AgentWelcome *welcome)
 {
         Guest *guest = CONTAINER_OF(link, Guest, link);
@@ -149,6 +160,8 @@ static int guest_open(Guest *guest, const Options *options)
 
         guest->state = options->state;
         guest->unix_directory = options->unix_directory;
+        guest->marker = options->marker;
+        guest->link.connected = on_connected;
         guest->link.request = requests_handle;
         guest->link.welcome = on_welcome;
         guest->link.settled = on_settled;
@@ -174,8 +187,6 @@ static int run(const Options *options)
 
         if (r < 0)
                 return r;
-        if (options->marker)
-                text_write(AT_FDCWD, "/dev/kmsg", "<0>uvm-marker agent\n", 20);
         r = link_start(&guest.link, guest.loop, guest.unix_directory);
         if (r == 0)
                 r = loop_run(guest.loop);

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The agent as it runs in a guest, driven over unix sockets on this machine: containers made of a
-directory with busybox in it. Needs root and busybox-static; says so and skips (77) otherwise.
+"""The agent, driven as the host does, with containers made of a directory with busybox in it.
 
-usage: agent_test.py AGENT [TEST...]
+usage: agent_test.py AGENT [TEST...]           on this machine, over unix sockets
+       agent_test.py KERNEL INITRD [TEST...]   in a guest of QEMU's microvm, over vsock and 9p
+
+Needs root and busybox-static, for the guest also /dev/kvm and vhost-vsock; skips itself otherwise.
 """
 
 import hashlib
@@ -38,17 +40,23 @@ def make_root(path):
 
 
 class Test:
-    def __init__(self, program, work):
+    def __init__(self, programs, work):
         self.root = os.path.join(work, "root")
         self.work = work
+        self.guest = len(programs) == 2
         make_root(self.root)
-        self.host = Host(work)
-        self.log = open(os.path.join(work, "log"), "w+")
-        self.agent = start_agent(program, work, os.path.join(work, "state"), self.log)
+        self.host = Host(None if self.guest else work)
+        self.log = open(os.path.join(work, "log"), "w+", errors="replace")
+        if self.guest:
+            self.agent = start_guest(*programs, self.root, self.log)
+        else:
+            self.agent = start_agent(*programs, work, os.path.join(work, "state"), self.log)
         self.hello = self.host.accept()
         self.n = 0
 
     def spec(self, **options):
+        if self.guest:
+            return container_spec("root", kind=M_9P, **options)
         return container_spec(self.root, **options)
 
     def name(self):
@@ -436,6 +444,90 @@ def test_created_and_killed(t):
     t.host.delete(name)
 
 
+def in_guest(function):
+    """What needs a machine of its own: cgroup2, 9p."""
+    function.in_guest = True
+    return function
+
+
+@in_guest
+def test_limits_of_cgroups(t):
+    spec = t.spec(limits=(16 << 20, 20, 0, 0, 50),
+                  mounts=MOUNTS + [mount(M_CGROUP, "/sys/fs/cgroup", flags=RO | NOSUID | NODEV | NOEXEC)])
+    _, out, _ = t.sh("cd /sys/fs/cgroup && cat memory.max pids.max cpu.weight; cat /proc/self/cgroup", spec=spec)
+    assert out == f"{16 << 20}\n20\n50\n0::/\n", out
+    code, _, err = t.sh("for i in $(seq 40); do sleep 5 & done", spec=spec)
+    assert code != 0 and "fork" in err, err
+
+
+@in_guest
+def test_out_of_memory(t):
+    name = t.name()
+    process = t.host.run(name, t.spec(limits=(16 << 20, 0, 0, 0, 0)),
+                         ["sh", "-c", "head -c 100000000 /dev/zero | tail; echo status $?; exit 3"])
+    exit = t.host.end(name, process)
+    assert exit.oom and exit.stdout == len(process.output[1]), exit.__dict__
+    t.host.delete(name)
+    kinds = [kind for kind, _ in t.host.others]
+    assert OOM in kinds
+    t.host.others.clear()
+
+
+@in_guest
+def test_devices(t):
+    """Nodes can be made with MKNOD, but only the usual devices open."""
+    caps = CAPS | 1 << 27
+    code, out, err = t.sh("mknod /tmp/kmsg c 1 11; mknod /tmp/full c 1 7; cat /tmp/kmsg; "
+                          "echo x > /tmp/full; head -c 3 /dev/urandom | wc -c",
+                          caps=(caps,) * 3 + (0, 0), spec=t.spec(mounts=[
+                              m for m in MOUNTS[:-1]] + [mount(M_TMPFS, "/tmp")]))
+    assert "/tmp/kmsg': Operation not permitted" in err and "No space left" in err and out == "3\n", err
+
+
+@in_guest
+def test_shared_tag(t):
+    """A tag that two containers use is mounted once, and again after both have gone."""
+    for _ in range(3):
+        names = [t.name(), t.name()]
+        spec = t.spec(mounts=MOUNTS + [mount(M_9P, "/mnt", source="root", subpath="etc"),
+                                       mount(M_9P, "/etc/hosts", source="root", subpath="etc/group", flags=RO)])
+        processes = [t.host.run(name, spec, ["sh", "-c", "cat /mnt/plain; wc -l < /etc/hosts; cat > /dev/null"],
+                                attach=STDIN | STDOUT) for name in names]
+        for name, process in zip(names, processes):
+            process.stream(0).shutdown(1)
+            assert t.host.end(name, process).code == 0
+            assert process.output[1] == b"no program\n3\n", process.output
+            t.host.delete(name)
+
+
+@in_guest
+def test_group_stats(t):
+    name = t.name()
+    process = t.host.run(name, t.spec(limits=(64 << 20, 10, 0, 0, 0)),
+                         ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; echo; sleep 100"])
+    while not process.output[1]:
+        time.sleep(0.01)
+    values = Reader(t.host.call(STATS, text(name))).get("17Q")
+    assert values[0] > 1000 and values[3] > 4096 and values[5] == 64 << 20 and values[7] == 2 and values[8] == 10, values
+    t.host.signal(name, 9, everything=True)
+    assert t.host.end(name, process).code == 137
+    t.host.delete(name)
+
+
+@in_guest
+def test_empty_slot(t):
+    for kind in (PLUG, UNPLUG):
+        reply = t.refused(t.host.call, kind, struct.pack("<I", 200))
+        assert reply.code == 19, reply
+
+
+def native(function):
+    """What looks at the agent from beside it."""
+    function.in_guest = False
+    return function
+
+
+@native
 def test_leaks(t):
     """After all of that the agent has no more fds, children or mounts than at the start."""
     pid = subprocess.check_output(["pgrep", "-f", f"^[^ ]*uvm-agent --connect-unix {t.work} "], text=True).split()[-1]
@@ -466,16 +558,28 @@ TESTS = [test_hello, test_output_and_codes, test_not_found, test_environment, te
          test_limits, test_file_systems, test_hostile_links, test_bad_specs, test_stdin, test_unattached, test_bulk,
          test_slow_reader, test_reader_gone, test_exec, test_held_pipe, test_many_execs, test_link_break,
          test_terminal, test_terminal_exec, test_signals, test_stats_and_processes, test_created_and_killed,
-         test_leaks, test_shutdown]
+         test_limits_of_cgroups, test_out_of_memory, test_devices, test_shared_tag, test_group_stats,
+         test_empty_slot, test_leaks, test_shutdown]
+
+
+def missing(programs):
+    if os.getuid() != 0 or not os.path.exists(BUSYBOX):
+        return "needs root and busybox-static"
+    if len(programs) == 2 and not (os.path.exists("/dev/kvm") and os.path.exists("/dev/vhost-vsock")):
+        return "needs /dev/kvm and /dev/vhost-vsock"
+    return None
 
 
 def main():
-    if os.getuid() != 0 or not os.path.exists(BUSYBOX):
-        print("1..0 # SKIP needs root and busybox-static")
+    programs = [argument for argument in sys.argv[1:] if not argument.startswith("test_")]
+    wanted = sys.argv[1 + len(programs):]
+    if missing(programs):
+        print("1..0 # SKIP", missing(programs))
         return 0
-    chosen = [test for test in TESTS if len(sys.argv) < 3 or test.__name__ in sys.argv[2:]]
+    chosen = [test for test in TESTS if test.__name__ in (wanted or [test.__name__])
+              and getattr(test, "in_guest", len(programs) == 2) == (len(programs) == 2)]
     with tempfile.TemporaryDirectory() as work:
-        t = Test(os.path.abspath(sys.argv[1]), work)
+        t = Test([os.path.abspath(program) for program in programs], work)
         print(f"1..{len(chosen)}", flush=True)
         try:
             for i, test in enumerate(chosen, 1):

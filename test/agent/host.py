@@ -146,14 +146,18 @@ class Process:
 
 
 class Host:
-    """Listens as the host does. One thread runs the test; one accepts streams."""
+    """Listens as the host does, on unix sockets in @directory, or on vsock if that is None. One
+    thread runs the test; one accepts streams."""
 
     def __init__(self, directory):
         self.listeners = []
         for port in (1024, 1025):
-            path = os.path.join(directory, str(port))
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(path)
+            if directory:
+                listener = socket.socket(socket.AF_UNIX)
+                listener.bind(os.path.join(directory, str(port)))
+            else:
+                listener = socket.socket(socket.AF_VSOCK)
+                listener.bind((socket.VMADDR_CID_ANY, port))
             listener.listen(128)
             self.listeners.append(listener)
         self.control = None
@@ -282,4 +286,18 @@ class Host:
 
 
 def start_agent(program, directory, state, log):
+    """The agent on this machine, in a mount namespace of its own."""
     return subprocess.Popen(["unshare", "-m", program, "--connect-unix", directory, "--state", state], stderr=log)
+
+
+def start_guest(kernel, initrd, root, log):
+    """A guest in QEMU's microvm, whose 9p device "root" is @root."""
+    return subprocess.Popen(
+        ["qemu-system-x86_64", "-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on",
+         "-accel", "kvm", "-cpu", "host", "-m", "128", "-nodefaults", "-no-user-config", "-no-reboot",
+         "-display", "none", "-serial", "stdio", "-kernel", kernel, "-initrd", initrd,
+         "-append", "console=ttyS0 quiet loglevel=4 reboot=t panic=-1 noreplace-smp"
+         + (" uvm.debug" if os.environ.get("UVM_LOG_LEVEL") == "debug" else ""),
+         "-device", "virtio-rng-device", "-device", "vhost-vsock-device,guest-cid=78",
+         "-fsdev", f"local,id=root,path={root},security_model=none", "-device",
+         "virtio-9p-device,fsdev=root,mount_tag=root"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
