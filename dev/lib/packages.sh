@@ -21,8 +21,6 @@ package_list() {
                 echo clang llvm libclang-rt-dev jq ;;
         debug)
                 echo valgrind strace ;;
-        image)
-                echo busybox-static tar zstd attr ;;
         *) die "no package list for '$1'" ;;
         esac | tr -s ' ' '\n'
 }

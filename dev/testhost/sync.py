@@ -21,7 +21,7 @@ SETTLE = (
     ("/tmpfiles.d/", "systemd-tmpfiles --create"),
     ("/systemd/", "systemctl daemon-reload"),
     ("/dbus-1/", "systemctl reload dbus.service"),
-    ("/uvmd", "systemctl try-restart uvmd.service"),
+    ("/libexec/uvm/uvmd", "systemctl try-restart uvmd.service"),
 )
 
 
