@@ -254,14 +254,15 @@ int fixture_launch(Fixture *fixture, const char *what, uint64_t boot_usec)
         return r;
 }
 
-static void remove_directory(const char *path)
+void fixture_remove_directory(const char *path)
 {
         DIR *dir = opendir(path);
         struct dirent *entry;
 
         unit_assert(dir);
         while ((entry = readdir(dir)))
-                unlinkat(dirfd(dir), entry->d_name, 0);
+                if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+                        unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
         closedir(dir);
         unit_assert_int(rmdir(path), 0);
 }
@@ -274,7 +275,7 @@ void fixture_end(Fixture *fixture)
         if (status != 0)
                 unit_fail("the shim ended with status 0x%x", (unsigned)status);
         fixture->link = fd_close(fixture->link);
-        remove_directory(fixture->dir);
+        fixture_remove_directory(fixture->dir);
 }
 
 unsigned fixture_count_fds(const Fixture *fixture)

@@ -41,6 +41,9 @@ int fixture_launch(Fixture *fixture, const char *what, uint64_t boot_usec);
 /* Waits for the end of the shim, checks that it was orderly, and removes the directory. */
 void fixture_end(Fixture *fixture);
 
+/* With the files and empty directories in it. */
+void fixture_remove_directory(const char *path);
+
 /* Closes the link; connects to shim.sock and takes the snapshot. */
 void fixture_disconnect(Fixture *fixture);
 void fixture_reconnect(Fixture *fixture);
