@@ -4,9 +4,10 @@
  *
  *   vmmrun --firmware F [--memory MIB] [--vcpus N] [--max-vcpus N] [--slots N] [--cmdline TEXT]
  *          [--p9 DIR:TAG]… [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
- *          [--time-limit SECONDS] [--stop-at TEXT] [--phases] [--stats]
+ *          [--time-limit SECONDS] [--stop-at TEXT] [--toggle-at TEXT] [--phases] [--stats]
  *
- * --stop-at ends the machine when the console shows TEXT. What a guest sends to a --vsock-listen port
+ * --stop-at ends the machine when the console shows TEXT; --toggle-at plugs an rng into the last slot,
+ * or pulls it, each time the console shows TEXT, and says "vmmrun: plugged" or "… pulled". What a guest sends to a --vsock-listen port
  * goes to standard output too, and standard input goes to the newest such connection. Exit status: 0
  * if the guest reset the machine or --stop-at was met, 1 for every other end, 2 for wrong usage.
  */
@@ -34,7 +35,7 @@
 #define RUN_TAIL_SIZE   256
 
 typedef struct Run {
-        const char *vmm, *firmware, *stop_at;
+        const char *vmm, *firmware, *stop_at, *toggle_at;
         ControlConfigure configure;
         struct {
                 char *directory;
@@ -55,7 +56,8 @@ typedef struct Run {
         unsigned n_streams;
         uint32_t serial, expected; /* the last serial sent, and the last that needs a good answer */
         uint64_t start_usec;
-        char tail[RUN_TAIL_SIZE + 1]; /* of the console, for --stop-at */
+        char tail[RUN_TAIL_SIZE]; /* of the console, for --stop-at and --toggle-at */
+        bool plugged;             /* the last slot, by --toggle-at */
         int status;
 } Run;
 
@@ -138,36 +140,67 @@ static int run_add_devices(Run *run)
         return r;
 }
 
+static bool tail_ends_with(const Run *run, const char *text)
+{
+        size_t length = strlen(text);
+
+        return memcmp(run->tail + RUN_TAIL_SIZE - length, text, length) == 0;
+}
+
+static int run_stop(Run *run)
+{
+        fprintf(stderr, "vmmrun: \"%s\" after %.1f ms\n", run->stop_at,
+                (double)(clock_now_usec() - run->start_usec) / 1000);
+        run->stop_at = NULL;
+        run->status = EXIT_SUCCESS;
+        if (run->want_stats)
+                (void)run_send_plain(run, CONTROL_GET_STATS);
+        return run_send_plain(run, CONTROL_STOP);
+}
+
+static int run_toggle(Run *run)
+{
+        uint32_t slot = run->configure.slots - 1;
+        ControlMessage plug = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = slot, .kind = CONTROL_DEVICE_RNG},
+        };
+        ControlMessage pull = {.type = CONTROL_REMOVE_DEVICE, .remove_device.slot = slot};
+
+        run->plugged = !run->plugged;
+        fprintf(stderr, "vmmrun: %s\n", run->plugged ? "plugged" : "pulled");
+        return run_send(run, run->plugged ? &plug : &pull, NULL, 0);
+}
+
+/* One byte at a time, so that a text is found wherever it was cut. */
+static int run_watch(Run *run, const char *bytes, size_t size)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < size && r == 0; i++) {
+                memmove(run->tail, run->tail + 1, RUN_TAIL_SIZE - 1);
+                run->tail[RUN_TAIL_SIZE - 1] = bytes[i];
+                if (run->stop_at && tail_ends_with(run, run->stop_at))
+                        r = run_stop(run);
+                if (r == 0 && run->toggle_at && tail_ends_with(run, run->toggle_at))
+                        r = run_toggle(run);
+        }
+        return r;
+}
+
 static int run_on_console(LoopFd *source, uint32_t events)
 {
         Run *run = CONTAINER_OF(source, Run, console_source);
         char buffer[4096];
         ssize_t n = read(run->console, buffer, sizeof(buffer));
+        int r;
 
         if (n <= 0) {
                 loop_fd_remove(source);
                 return 0;
         }
-        if (run->stop_at) {
-                /* One byte at a time, so that a text is found wherever it was cut. */
-                for (ssize_t i = 0; i < n; i++) {
-                        memmove(run->tail, run->tail + 1, RUN_TAIL_SIZE - 1);
-                        run->tail[RUN_TAIL_SIZE - 1] = buffer[i];
-                        size_t length = strlen(run->stop_at);
-
-                        if (memcmp(run->tail + RUN_TAIL_SIZE - length, run->stop_at, length) != 0)
-                                continue;
-                        fprintf(stderr, "vmmrun: \"%s\" after %.1f ms\n", run->stop_at,
-                                (double)(clock_now_usec() - run->start_usec) / 1000);
-                        run->stop_at = NULL;
-                        run->status = EXIT_SUCCESS;
-                        if (run->want_stats)
-                                (void)run_send_plain(run, CONTROL_GET_STATS);
-                        (void)run_send_plain(run, CONTROL_STOP);
-                        break;
-                }
-        }
-        return io_write_full(STDOUT_FILENO, buffer, (size_t)n);
+        r = run_watch(run, buffer, (size_t)n);
+        return r < 0 ? r : io_write_full(STDOUT_FILENO, buffer, (size_t)n);
 }
 
 static int run_on_stream(LoopFd *source, uint32_t events)
@@ -440,6 +473,9 @@ static int parse_option(Run *run, int option, char *value)
         case 'S':
                 run->stop_at = value;
                 return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
+        case 'T':
+                run->toggle_at = value;
+                return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
         case 'P':
                 run->want_phases = true;
                 return 0;
@@ -466,6 +502,7 @@ static int parse_options(Run *run, int argc, char **argv)
                 {"vmm", required_argument, NULL, 'p'},
                 {"time-limit", required_argument, NULL, 't'},
                 {"stop-at", required_argument, NULL, 'S'},
+                {"toggle-at", required_argument, NULL, 'T'},
                 {"phases", no_argument, NULL, 'P'},
                 {"stats", no_argument, NULL, 'X'},
                 {},
