@@ -63,7 +63,9 @@ static void print_entry(const Logs *logs)
         if (logs->timestamps)
                 print_timestamp(logs->journal, to);
         fwrite(message + strlen("MESSAGE="), 1, size - strlen("MESSAGE="), to);
-        fputc('\n', to);
+        /* A piece of a line too long for one entry, or a last line that had no end. */
+        if (!field_is(logs->journal, "UVM_PARTIAL", "1"))
+                fputc('\n', to);
 }
 
 static int print_new(const Logs *logs)
