@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -121,7 +122,7 @@ static void boot_exec_shim(const Sandbox *sandbox, int socket)
         const char *arguments[] = {"uvm-shim", "--id", sandbox->id, "--fd", "3", NULL};
         char **environment = boot_environment();
         sigset_t none;
-        int null;
+        int null, journal;
 
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
@@ -129,6 +130,10 @@ static void boot_exec_shim(const Sandbox *sandbox, int socket)
         null = open("/dev/null", O_RDWR);
         if (null < 0 || dup2(null, STDIN_FILENO) < 0)
                 _exit(126);
+        /* Its lines carry its own name, not the service's. */
+        journal = getenv("JOURNAL_STREAM") ? sd_journal_stream_fd("uvm-shim", LOG_INFO, 1) : -1;
+        if (journal >= 0)
+                dup2(journal, STDERR_FILENO);
         if (fd_pass_to_exec(&socket, 1, BOOT_SHIM_FD) < 0)
                 _exit(126);
         execve(program, (char *const *)arguments, environment);

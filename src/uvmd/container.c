@@ -508,7 +508,9 @@ static void container_end_processes(Container *container)
 void container_on_exit(Container *container)
 {
         Sandbox *sandbox = container->task.sandbox;
-        bool main = container->config.main;
+        /* The shim ends the machine behind a main container that has run; one that never did is
+         * ours to notice. */
+        bool main = container->config.main && !container->task.started;
 
         container_end_processes(container);
         if (container->deletion && container_take_down(container) < 0)

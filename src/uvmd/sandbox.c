@@ -390,9 +390,11 @@ void sandbox_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
 
 static void sandbox_take_reason(Sandbox *sandbox, ShimReason reason, const char *text)
 {
-        /* Ours is nearer to the cause: the shim only saw that it was asked to stop. */
-        if (sandbox->reason != SANDBOX_REASON_NONE &&
-            (reason == SHIM_REASON_STOPPED || reason == SHIM_REASON_KILLED))
+        /* A stop that was asked for looks to the shim like any end that is no fault. */
+        bool fault = reason == SHIM_REASON_PANIC || reason == SHIM_REASON_CRASH ||
+                     reason == SHIM_REASON_OOM;
+
+        if (sandbox->reason != SANDBOX_REASON_NONE && !fault)
                 return;
         _Static_assert((int)SHIM_REASON_BOOT_TIMEOUT == (int)SANDBOX_REASON_BOOT_TIMEOUT,
                        "the reasons of the shim come first and in the same order");
