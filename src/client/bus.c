@@ -85,6 +85,8 @@ int client_bus_open(sd_bus **ret)
 
         if (r < 0)
                 return client_fail_errno(r, "cannot reach the system bus");
+        /* Each wait has an event loop of its own: leaving one must not close the connection. */
+        sd_bus_set_close_on_exit(*ret, false);
         return 0;
 }
 
