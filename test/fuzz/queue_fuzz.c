@@ -1,6 +1,6 @@
 /*
- * The virtqueue walker on a ring of any bytes. Input: the queue's size and features (1 byte each),
- * two ring indices (2 bytes each), then the guest's memory from address 0 on:
+ * The virtqueue walker on a ring of any bytes. Input: the queue's size (1 byte), how it is driven (1
+ * byte, HOW_*), two ring indices (2 bytes each), then the guest's memory from address 0 on:
  *
  *   0x000 descriptors   0x400 available ring   0x500 used ring   0x800 data and tables
  *
@@ -17,6 +17,15 @@
 #define USED        0x500
 #define SIZE_MAX_   64
 #define IMAGE_SIZE  0x4000
+
+enum {
+        HOW_EVENT_INDEX = 1,
+        HOW_LIMITED = 2,  /* pops are counted, as in a handler */
+        HOW_STOPPED = 4,  /* the driver takes the queue away in between */
+        HOW_RELOADED = 8, /* saved and loaded before it is started */
+        HOW_MOVED = 16,   /* the rings lie where the first bytes of memory say */
+        HOW_ODD_SIZE = 32,
+};
 
 static void touch(const VirtioChain *chain)
 {
@@ -41,9 +50,27 @@ static void touch(const VirtioChain *chain)
         assert(readable == chain->readable_size && writable == chain->writable_size);
 }
 
-static void drive(VirtioQueue *queue)
+static void reload(VirtioQueue *queue)
+{
+        uint8_t bytes[64];
+        WireWriter writer = wire_writer(bytes, sizeof(bytes));
+        WireReader reader;
+        size_t size;
+
+        virtio_queue_save(queue, &writer);
+        assert(wire_writer_end(&writer, &size) == 0);
+        reader = wire_reader(bytes, size);
+        virtio_queue_reset(queue, SIZE_MAX_);
+        virtio_queue_load(queue, &reader);
+        assert(wire_reader_end(&reader) == 0);
+}
+
+static void drive(VirtioQueue *queue, uint8_t how)
 {
         static VirtioChain chain;
+
+        queue->limited = how & HOW_LIMITED;
+        queue->budget = SIZE_MAX_;
 
         for (unsigned i = 0; i < 4 * SIZE_MAX_; i++) {
                 int r = virtio_queue_pop(queue, &chain);
@@ -59,6 +86,8 @@ static void drive(VirtioQueue *queue)
                 }
                 assert(chain.head < queue->state.size);
                 touch(&chain);
+                if ((how & HOW_STOPPED) && i == 7)
+                        virtio_queue_stop(queue);
                 virtio_queue_push(queue, chain.head, chain.writable_size);
                 (void)virtio_queue_wants_interrupt(queue);
                 (void)virtio_queue_is_empty(queue);
@@ -88,7 +117,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 .next_available = (uint16_t)(data[2] | data[3] << 8),
                 .next_used = (uint16_t)(data[4] | data[5] << 8),
         };
-        if (virtio_queue_start(&queue, &memory, data[1] & 1) == 0)
-                drive(&queue);
+        if (data[1] & HOW_MOVED) {
+                memcpy(&queue.state.descriptors, image, 8);
+                memcpy(&queue.state.available, image + 8, 8);
+                memcpy(&queue.state.used, image + 16, 8);
+        }
+        if (data[1] & HOW_ODD_SIZE)
+                queue.state.size = data[0];
+        if (data[1] & HOW_RELOADED)
+                reload(&queue);
+        if (virtio_queue_start(&queue, &memory, data[1] & HOW_EVENT_INDEX) == 0)
+                drive(&queue, data[1]);
         return 0;
 }
