@@ -390,5 +390,7 @@ int options_read(sd_bus_message *message, const Option *table, size_t n, void *t
                 if (r < 0)
                         return r;
         }
-        return r < 0 ? r : sd_bus_message_exit_container(message);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(message);
+        return r < 0 ? r : 0;
 }

@@ -14,7 +14,6 @@
 #include "uvmd/errors.h"
 #include "uvmd/sandbox.h"
 
-#define STOP_GUEST_USEC (5 * USEC_PER_SEC) /* for the agent to say goodbye */
 #define STOP_KILL_USEC  (2 * USEC_PER_SEC) /* for the shim to say that it is done */
 
 static void stop_arm(Sandbox *sandbox, uint64_t usec, sd_event_time_handler_t handler)
@@ -48,12 +47,12 @@ static void stop_end_virtual_machine(Sandbox *sandbox, ShimMessage *message, uin
 
 static void stop_guest(Sandbox *sandbox)
 {
-        ShimMessage message = {.type = SHIM_STOP, .stop = {.grace_usec = STOP_GUEST_USEC}};
+        ShimMessage message = {.type = SHIM_STOP, .stop = {.grace_usec = 0}};
 
-        /* The shim scales it, and has SIGKILL for a guest that takes longer. */
+        /* The containers have had their time. Behind it the shim has SIGKILL of its own. */
         stop_end_virtual_machine(
                 sandbox, &message,
-                clock_limit_usec(STOP_GUEST_USEC + SHIM_STOP_USEC + STOP_KILL_USEC));
+                clock_limit_usec(SHIM_STOP_USEC + STOP_KILL_USEC));
 }
 
 static void stop_kill(Sandbox *sandbox)

@@ -61,7 +61,7 @@ static int bus_on_enumerate(sd_bus *bus, const char *prefix, void *userdata, cha
         return 0;
 }
 
-static int bus_add_objects(Manager *manager)
+int bus_add_objects(Manager *manager)
 {
         sd_bus *bus = manager->bus;
         int r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_MANAGER_INTERFACE,

@@ -6,6 +6,9 @@
 /* Connects to the system bus and puts the objects on it. 0 or -errno, logged. */
 int bus_connect(Manager *manager);
 
+/* Puts the objects on the manager's bus; bus_connect() does it. 0 or -errno. */
+int bus_add_objects(Manager *manager);
+
 /* Asks for the name org.uvm1; systemd is told READY=1 once it is ours. 0 or -errno, logged. */
 int bus_take_name(Manager *manager);
 
