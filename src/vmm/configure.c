@@ -178,15 +178,13 @@ int machine_configure(Machine *machine, const MachineConfig *config,
         if (machine->state != MACHINE_EMPTY)
                 return explain(ret_text, -EALREADY, "configure the machine");
         r = configure_check(config, ret_text);
-        if (r < 0)
-                return r;
-        r = console_init(&machine->console, machine->loop, console_fd);
-        if (r < 0)
-                return explain(ret_text, r, "use the console's stream");
-        console_fd = FD_NONE; /* the console's */
-        r = configure_all(machine, config, TAKE_FD(kvm_fd), firmware_fd, ret_text);
-        if (r < 0)
-                return r;
-        machine_set_state(machine, MACHINE_CONFIGURED);
-        return 0;
+        if (r == 0)
+                r = explain(ret_text, console_init(&machine->console, machine->loop, console_fd),
+                            "use the console's stream");
+        if (r == 0) {
+                console_fd = FD_NONE; /* the console's */
+                r = configure_all(machine, config, TAKE_FD(kvm_fd), firmware_fd, ret_text);
+        }
+        machine_set_state(machine, r < 0 ? MACHINE_BROKEN : MACHINE_CONFIGURED);
+        return r;
 }

@@ -16,13 +16,16 @@
 
 ENUM_TABLE(machine_state, MachineState, MACHINE_STATE_MAX)
 = {
-        [MACHINE_EMPTY] = "empty",     [MACHINE_CONFIGURED] = "configured",
-        [MACHINE_RUNNING] = "running", [MACHINE_PAUSING] = "pausing",
-        [MACHINE_PAUSED] = "paused",   [MACHINE_ENDED] = "ended",
+        [MACHINE_EMPTY] = "empty",           [MACHINE_BROKEN] = "broken",
+        [MACHINE_CONFIGURED] = "configured", [MACHINE_RUNNING] = "running",
+        [MACHINE_PAUSING] = "pausing",       [MACHINE_PAUSED] = "paused",
+        [MACHINE_ENDED] = "ended",
 };
 
 static const bool machine_transitions[MACHINE_STATE_MAX][MACHINE_STATE_MAX] = {
-        [MACHINE_EMPTY] = {[MACHINE_CONFIGURED] = true, [MACHINE_ENDED] = true},
+        [MACHINE_EMPTY] =
+                {[MACHINE_BROKEN] = true, [MACHINE_CONFIGURED] = true, [MACHINE_ENDED] = true},
+        [MACHINE_BROKEN] = {[MACHINE_ENDED] = true},
         [MACHINE_CONFIGURED] = {[MACHINE_RUNNING] = true, [MACHINE_ENDED] = true},
         [MACHINE_RUNNING] = {[MACHINE_PAUSING] = true, [MACHINE_ENDED] = true},
         [MACHINE_PAUSING] = {[MACHINE_PAUSED] = true, [MACHINE_ENDED] = true},
@@ -228,6 +231,11 @@ void machine_done(Machine *machine)
         machine->wake_fd = fd_close(machine->wake_fd);
         machine_unlock_board(machine);
         machine->loop = NULL;
+}
+
+bool machine_has_board(const Machine *machine)
+{
+        return machine->state >= MACHINE_CONFIGURED && machine->state < MACHINE_ENDED;
 }
 
 int machine_start(Machine *machine)

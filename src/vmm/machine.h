@@ -34,6 +34,7 @@
 
 typedef enum MachineState {
         MACHINE_EMPTY,      /* made, nothing configured */
+        MACHINE_BROKEN,     /* could not be configured: only the end is left */
         MACHINE_CONFIGURED, /* complete and loaded; devices may come and go from here on */
         MACHINE_RUNNING,
         MACHINE_PAUSING, /* some vCPU has not stopped yet */
@@ -112,10 +113,13 @@ void machine_done(Machine *machine);
 
 /*
  * Makes the machine and loads the firmware: MACHINE_EMPTY → MACHINE_CONFIGURED. 0, or -errno and
- * what to tell a person in @ret_text; then the machine is good for machine_done() only.
+ * what to tell a person in @ret_text, and MACHINE_BROKEN. -EALREADY: it was configured before.
  */
 int machine_configure(Machine *machine, const MachineConfig *config,
                       char ret_text[CONTROL_TEXT_SIZE_MAX + 1]);
+
+/* Whether there is a board for devices to be in. */
+bool machine_has_board(const Machine *machine);
 
 /* Each: 0, or -EINVAL in a state that doesn't allow it, or -errno. */
 int machine_start(Machine *machine);

@@ -6,12 +6,6 @@
 #include "vmm/virtio/rng.h"
 #include "vmm/virtio/vsock.h"
 
-/* Devices need a machine to be in; every state but these two has one. */
-static bool plug_is_possible(const Machine *machine)
-{
-        return machine->state != MACHINE_EMPTY && machine->state != MACHINE_ENDED;
-}
-
 /* The root comes as the message's only fd. */
 static int plug_make_p9(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret)
 {
@@ -104,7 +98,7 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
         uint32_t slot = 0;
         int r = -EINVAL;
 
-        if (plug_is_possible(machine))
+        if (machine_has_board(machine))
                 r = plug_make(link, &message->add_device, fds, &device);
         if (r == 0)
                 r = virtio_slots_plug(&machine->slots, message->add_device.slot, device, &slot);
@@ -122,7 +116,7 @@ int plug_remove(Link *link, const ControlMessage *message)
         uint32_t slot = message->remove_device.slot;
         int r = -EINVAL;
 
-        if (plug_is_possible(&link->machine))
+        if (machine_has_board(&link->machine))
                 r = virtio_slots_unplug(&link->machine.slots, slot);
         if (r == 0 && link->vsock && link->vsock_slot == slot)
                 link->vsock = NULL;
