@@ -8,7 +8,7 @@ package_list() {
         build)
                 echo gcc clang libc6-dev libclang-rt-dev meson ninja-build pkg-config git python3 \
                         libsystemd-dev libseccomp-dev libjson-c-dev libarchive-dev \
-                        libnl-3-dev libnl-route-3-dev musl-tools linux-libc-dev ;;
+                        libnl-3-dev libnl-route-3-dev uthash-dev musl-tools linux-libc-dev ;;
         kernel)
                 echo linux-source-6.1 gcc make patch flex bison bc libelf-dev libssl-dev cpio rsync kmod \
                         xz-utils lz4 ;;
