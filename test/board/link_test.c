@@ -1,0 +1,380 @@
+/*
+ * The control socket's end in the VMM: right and wrong requests at each moment of a machine's life.
+ * Argument: the payload's file. What needs a machine is left out where there is no usable /dev/kvm.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "test/board/board.h"
+#include "vmm/link.h"
+
+#define TIME_LIMIT (10 * USEC_PER_SEC)
+
+static const char *payload;
+static Loop *loop;
+static Link *vmm;
+static int shim = FD_NONE; /* our end */
+static uint32_t serial;
+
+static void begin(void)
+{
+        int pair[2];
+
+        vmm = calloc(1, sizeof(*vmm));
+        unit_assert(vmm);
+        unit_assert_int(loop_new(&loop), 0);
+        unit_assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) ==
+                    0);
+        shim = pair[0];
+        unit_assert_int(link_init(vmm, loop, pair[1],
+                                  open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)),
+                        0);
+}
+
+static void end(void)
+{
+        link_done(vmm);
+        loop_free(loop);
+        shim = fd_close(shim);
+        free(vmm);
+}
+
+/* The next message that is no PHASE; runs the VMM until it comes. Closes what fds it carries. */
+static ControlMessage next(void)
+{
+        uint64_t limit = clock_now_usec() + clock_limit_usec(TIME_LIMIT);
+        uint8_t buffer[CONTROL_MESSAGE_SIZE_MAX];
+        ControlMessage message;
+        IoMessage received;
+
+        for (;;) {
+                int r = io_recv(shim, buffer, sizeof(buffer), &received);
+
+                if (r == -EAGAIN) {
+                        unit_assert(clock_now_usec() < limit);
+                        unit_assert_int(loop_step(loop, 100 * USEC_PER_MSEC), 0);
+                        continue;
+                }
+                unit_assert_int(r, 0);
+                unit_assert_int(control_decode(buffer, received.size, &message), 0);
+                unit_assert_int(received.n_fds, control_fd_count(&message));
+                io_message_done(&received);
+                if (message.type != CONTROL_PHASE)
+                        return message;
+        }
+}
+
+static void send_with(ControlMessage *message, const int *fds, unsigned n_fds)
+{
+        uint8_t buffer[CONTROL_MESSAGE_SIZE_MAX];
+        size_t size;
+
+        message->serial = ++serial;
+        unit_assert_int(control_encode(message, buffer, sizeof(buffer), &size), 0);
+        unit_assert_int(io_send(shim, buffer, size, fds, n_fds), 0);
+}
+
+/* A request and the code of its answer, which has a text if and only if it isn't 0. */
+static uint32_t ask_with(ControlMessage *message, const int *fds, unsigned n_fds)
+{
+        ControlMessage answer;
+
+        send_with(message, fds, n_fds);
+        answer = next();
+        unit_assert_int(answer.type, CONTROL_REPLY);
+        unit_assert_int(answer.serial, serial);
+        unit_assert_int(answer.reply.text[0] != 0, answer.reply.code != 0);
+        return answer.reply.code;
+}
+
+static uint32_t ask(ControlType type)
+{
+        ControlMessage message = {.type = type};
+
+        return ask_with(&message, NULL, 0);
+}
+
+static uint32_t ask_port(ControlType type, uint32_t port)
+{
+        ControlMessage message = {.type = type, .vsock_listen.port = port};
+
+        return ask_with(&message, NULL, 0);
+}
+
+static uint32_t ask_device(ControlDevice kind, uint32_t slot)
+{
+        ControlMessage message = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = slot, .kind = kind},
+        };
+
+        if (kind == CONTROL_DEVICE_VSOCK)
+                message.add_device.vsock.guest_cid = 3;
+        return ask_with(&message, NULL, 0);
+}
+
+static uint32_t ask_removal(uint32_t slot)
+{
+        ControlMessage message = {.type = CONTROL_REMOVE_DEVICE, .remove_device.slot = slot};
+
+        return ask_with(&message, NULL, 0);
+}
+
+static uint32_t ask_configure(int firmware, uint64_t memory_bytes, const char *name)
+{
+        ControlMessage message = {
+                .type = CONTROL_CONFIGURE,
+                .configure =
+                        {
+                                .memory_bytes = memory_bytes,
+                                .vcpus = 1,
+                                .max_vcpus = 1,
+                                .slots = BOARD_SLOTS,
+                        },
+        };
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+        int console[2];
+        uint32_t code;
+
+        unit_assert(pipe2(console, O_CLOEXEC) == 0);
+        snprintf(message.configure.cmdline, sizeof(message.configure.cmdline), "%s", name);
+        code = ask_with(&message, (int[]){kvm >= 0 ? kvm : null, firmware, console[1]}, 3);
+        fd_close_many((int[]){null, kvm, firmware, console[0], console[1]}, 5);
+        return code;
+}
+
+static void check_ended(ControlEnd reason)
+{
+        ControlMessage message = next();
+
+        unit_assert_int(message.type, CONTROL_ENDED);
+        unit_assert_string(control_end_to_string(message.ended.reason),
+                           control_end_to_string(reason));
+        unit_assert(message.ended.text[0] != 0);
+}
+
+static void check_stops(void)
+{
+        ControlMessage message = {.type = CONTROL_STOP};
+
+        send_with(&message, NULL, 0);
+        check_ended(CONTROL_END_STOPPED);
+}
+
+static void test_hello(void)
+{
+        begin();
+        unit_assert_int(link_hello(vmm, 1, 2), 0);
+        unit_assert_int(next().type, CONTROL_READY);
+        check_stops();
+        end();
+}
+
+static void test_before_configure(void)
+{
+        ControlMessage stats = {.type = CONTROL_GET_STATS}, answer;
+
+        begin();
+        unit_assert_int(ask(CONTROL_START), EINVAL);
+        unit_assert_int(ask(CONTROL_PAUSE), EINVAL);
+        unit_assert_int(ask(CONTROL_RESUME), EINVAL);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 0), EINVAL);
+        unit_assert_int(ask_removal(0), EINVAL);
+        unit_assert_int(ask_port(CONTROL_VSOCK_LISTEN, 1), ENODEV);
+        send_with(&stats, NULL, 0);
+        answer = next();
+        unit_assert_int(answer.type, CONTROL_STATS);
+        unit_assert_int(answer.stats.n_devices, 0);
+        check_stops();
+        end();
+}
+
+static void check_malformed(const void *bytes, size_t size, const int *fds, unsigned n_fds)
+{
+        begin();
+        unit_assert_int(io_send(shim, bytes, size, fds, n_fds), 0);
+        check_ended(CONTROL_END_PROTOCOL_ERROR);
+        unit_assert_int(vmm->end, CONTROL_END_PROTOCOL_ERROR);
+        end();
+}
+
+static void test_malformed(void)
+{
+        static const uint8_t start[] = {CONTROL_START, 0, 0, 0, 1, 0, 0, 0};
+        static const uint8_t no_serial[] = {CONTROL_START, 0, 0, 0, 0, 0, 0, 0};
+        static const uint8_t not_ours[] = {CONTROL_READY, 0, 0, 0, 1, 0, 0, 0};
+        static const uint8_t huge[CONTROL_MESSAGE_SIZE_MAX + 1];
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        check_malformed("x", 1, NULL, 0);
+        check_malformed(start, sizeof(start) - 1, NULL, 0);
+        check_malformed(start, sizeof(start), &null, 1);
+        check_malformed(no_serial, sizeof(no_serial), NULL, 0);
+        check_malformed(not_ours, sizeof(not_ours), NULL, 0);
+        check_malformed(huge, sizeof(huge), NULL, 0);
+        fd_close(null);
+}
+
+/* The supervisor is gone: so is the machine, without anybody to tell. */
+static void test_hang_up(void)
+{
+        begin();
+        shim = fd_close(shim);
+        unit_assert_int(loop_run(loop), 0);
+        unit_assert_int(vmm->end, CONTROL_END_STOPPED);
+        end();
+}
+
+static int make_bytes(size_t size)
+{
+        int fd = memfd_create("bytes", MFD_CLOEXEC);
+
+        unit_assert(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+        return fd;
+}
+
+/* A configuration that fails leaves nothing to start, and can still be ended. */
+static void check_configure_fails(int firmware, uint64_t memory_bytes, uint32_t code)
+{
+        begin();
+        unit_assert_int(ask_configure(firmware, memory_bytes, "hello"), code);
+        unit_assert_int(ask_configure(make_bytes(0), 32 << 20, "hello"), EALREADY);
+        unit_assert_int(ask(CONTROL_START), EINVAL);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 0), EINVAL);
+        check_stops();
+        end();
+}
+
+static void test_bad_configuration(void)
+{
+        check_configure_fails(make_bytes(0), 32 << 20, ENOEXEC);
+        check_configure_fails(make_bytes(100000), 32 << 20, ENOEXEC);
+        check_configure_fails(board_make_firmware(payload), 0, EINVAL);
+        check_configure_fails(board_make_firmware(payload), (32 << 20) + 1, EINVAL);
+}
+
+static void test_devices(void)
+{
+        begin();
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 2), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 2), EBUSY);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, BOARD_SLOTS), EINVAL);
+        unit_assert_int(ask_removal(1), ENODEV);
+        unit_assert_int(ask_removal(BOARD_SLOTS), ENODEV);
+        for (unsigned i = 1; i < BOARD_SLOTS; i++)
+                unit_assert_int(ask_device(CONTROL_DEVICE_RNG, CONTROL_SLOT_ANY), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, CONTROL_SLOT_ANY), ENOSPC);
+        unit_assert_int(ask_removal(0), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_VSOCK, CONTROL_SLOT_ANY), 0);
+        check_stops();
+        end();
+}
+
+static void test_vsock(void)
+{
+        ControlMessage connect = {.type = CONTROL_VSOCK_CONNECT, .vsock_connect.guest_port = 5};
+        ControlMessage removal = {.type = CONTROL_REMOVE_DEVICE}, answer;
+        uint32_t connect_serial;
+        int pair[2];
+
+        begin();
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_VSOCK, 0), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_VSOCK, 1), EEXIST);
+        unit_assert_int(ask_port(CONTROL_VSOCK_LISTEN, 1024), 0);
+        unit_assert_int(ask_port(CONTROL_VSOCK_LISTEN, 1024), EEXIST);
+        unit_assert_int(ask_port(CONTROL_VSOCK_UNLISTEN, 1024), 0);
+        unit_assert_int(ask_port(CONTROL_VSOCK_UNLISTEN, 1024), ENOENT);
+        /* A connection waits for the driver, and fails when the device goes. */
+        unit_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+        send_with(&connect, &pair[1], 1);
+        connect_serial = serial;
+        send_with(&removal, NULL, 0);
+        answer = next();
+        unit_assert_int(answer.serial, connect_serial);
+        unit_assert_int(answer.reply.code, ECONNRESET);
+        answer = next();
+        unit_assert_int(answer.serial, serial);
+        unit_assert_int(answer.reply.code, 0);
+        unit_assert_int(ask_port(CONTROL_VSOCK_LISTEN, 1024), ENODEV);
+        fd_close_many(pair, 2);
+        check_stops();
+        end();
+}
+
+static void test_life(void)
+{
+        begin();
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask_configure(make_bytes(0), 32 << 20, "spin"), EALREADY);
+        unit_assert_int(ask(CONTROL_PAUSE), EINVAL);
+        unit_assert_int(ask(CONTROL_START), 0);
+        unit_assert_int(ask(CONTROL_START), EINVAL);
+        unit_assert_int(ask(CONTROL_RESUME), EINVAL);
+        unit_assert_int(ask(CONTROL_PAUSE), 0);
+        unit_assert_int(ask(CONTROL_PAUSE), EINVAL);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 1), 0);
+        unit_assert_int(ask(CONTROL_RESUME), 0);
+        unit_assert_int(ask_removal(1), 0);
+        check_stops();
+        end();
+}
+
+/* A machine that is paused, or about to be, ends like any other. */
+static void test_stop_paused(void)
+{
+        ControlMessage pause = {.type = CONTROL_PAUSE}, stop = {.type = CONTROL_STOP}, message;
+
+        begin();
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask(CONTROL_START), 0);
+        unit_assert_int(ask(CONTROL_PAUSE), 0);
+        check_stops();
+        end();
+
+        begin();
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask(CONTROL_START), 0);
+        send_with(&pause, NULL, 0);
+        send_with(&stop, NULL, 0);
+        do
+                message = next();
+        while (message.type == CONTROL_REPLY);
+        unit_assert_int(message.type, CONTROL_ENDED);
+        end();
+}
+
+static const UnitTest tests[] = {
+        UNIT_TEST(test_hello),
+        UNIT_TEST(test_before_configure),
+        UNIT_TEST(test_malformed),
+        UNIT_TEST(test_hang_up),
+        UNIT_TEST(test_bad_configuration),
+        UNIT_TEST(test_devices),
+        UNIT_TEST(test_vsock),
+        UNIT_TEST(test_life),
+        UNIT_TEST(test_stop_paused),
+};
+
+int main(int argc, char **argv)
+{
+        const char *missing = board_missing();
+
+        log_open("link");
+        log_set_level(LOG_CRIT);
+        if (argc != 2)
+                unit_fail("usage: %s PAYLOAD", argv[0]);
+        payload = argv[1];
+        if (missing)
+                printf("# %s: only what needs no machine\n", missing);
+        return unit_run(tests, missing ? 4 : ELEMENTSOF(tests));
+}
