@@ -27,11 +27,12 @@ typedef struct LayoutInput {
  * The kernel's command line unless the user gives one:
  *   console=ttyS0   the board's only console
  *   quiet           warnings and worse go to it: each character is an exit
- *   reboot=t        triple fault: the board's way out
+ *   reboot=k,f      port 0x64, the board's orderly way out (a triple fault is a crash), and no
+ *                   quiescing of what ends with it
  *   panic=-1        a panic resets at once, the monitor reports it
  *   noreplace-smp   lock prefixes stay: a sixth of a boot's time for nothing when vCPUs are plugged
  */
-#define LAYOUT_CMDLINE "console=ttyS0 quiet reboot=t panic=-1 noreplace-smp"
+#define LAYOUT_CMDLINE "console=ttyS0 quiet reboot=k,f panic=-1 noreplace-smp"
 
 typedef struct Layout {
         Firmware firmware;
