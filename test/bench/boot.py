@@ -27,24 +27,25 @@ PORT = 1024
 GUEST_CID = 77
 TIME_LIMIT = 60
 TRACING = '/sys/kernel/tracing'
-MARKERS = (b'uvm-marker init', b'uvm-marker agent')
+MARKERS = (rb'uvm-marker init', rb'uvm-marker agent free_kib=(\d+)\s')
 
 
 def ours(directory):
-    return [directory + '/vmmrun', '--firmware', directory + '/uvm.fw', '--memory', str(MEMORY_MIB),
-            '--vsock-listen', str(PORT), '--cmdline', 'uvm.marker', '--phases']
+    return [directory + '/vmmrun', '--vmm', '/usr/libexec/uvm/uvm-vmm',
+            '--firmware', directory + '/uvm.fw', '--memory', str(MEMORY_MIB),
+            '--vsock-listen', str(PORT), '--cmdline', 'uvm.marker']
 
 
 def microvm(directory):
     """QEMU's best: no option ROMs, no PIT, PIC or RTC, the kernel by PVH, vhost for vsock."""
     cmdline = open(directory + '/cmdline', encoding='ascii').read().strip() + ' uvm.marker'
     return ['qemu-system-x86_64', '-M',
-            'microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on,auto-kernel-cmdline=on',
+            'microvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on,auto-kernel-cmdline=on',
             '-accel', 'kvm', '-cpu', 'host', '-m', str(MEMORY_MIB), '-smp', '1', '-nodefaults',
             '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio',
             '-kernel', directory + '/vmlinux', '-initrd', directory + '/initrd.cpio',
-            '-append', cmdline, '-device', 'virtio-rng-device',
-            '-device', 'vhost-vsock-device,guest-cid=%d' % GUEST_CID]
+            '-append', cmdline, '-global', 'virtio-mmio.force-legacy=false',
+            '-device', 'virtio-rng-device', '-device', 'vhost-vsock-device,guest-cid=%d' % GUEST_CID]
 
 
 class Agents(threading.Thread):
@@ -108,16 +109,16 @@ def boot(program, command):
                     process.stderr.read().decode(errors='replace')[-2000:]))
             output += data
             for marker in MARKERS:
-                if marker not in found and marker in output:
+                if marker not in found and re.search(marker, output):
                     found[marker] = 1000 * (now - start)
         pid = monitor_pid(process, program)
-        free = re.search(rb'uvm-marker agent .*free_kib=(\d+)', output)
+        free_kib = int(re.search(MARKERS[1], output)[1])
         return {
             'init_ready': found[MARKERS[0]],
             'agent_ready': found[MARKERS[1]],
             'vmm_uss_mib': private_kib(pid) / 1024,
             'vm_exits': kvm_exits(),
-            'guest_overhead_mib': MEMORY_MIB - int(free[1]) / 1024 if free else None,
+            'guest_overhead_mib': MEMORY_MIB - free_kib / 1024,
         }
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -155,8 +156,7 @@ UNITS = {'init_ready': 'ms', 'agent_ready': 'ms', 'host_setup_ms': 'ms', 'vmm_us
 
 
 def row(name, mine, theirs):
-    mine = statistics.median(value for value in mine if value is not None)
-    theirs = statistics.median(value for value in theirs if value is not None)
+    mine, theirs = statistics.median(mine), statistics.median(theirs)
     return {'name': name, 'ours': round(mine, 3), 'peer': round(theirs, 3),
             'peer_name': 'QEMU microvm', 'unit': UNITS[name],
             'ratio': round(mine / theirs, 3) if theirs else None}
