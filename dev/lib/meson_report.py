@@ -42,7 +42,7 @@ class Report:
         output = test.get("stdout", "")
         result = test["result"]
         failed_before = self.failed
-        if re.match(r"(?m)1\.\.\d+$", output):
+        if re.search(r"(?m)^1\.\.\d+$", output):
             for match in re.finditer(r"(?m)^(not )?ok \d+ ?-? ?([^#\n]*)(?:# SKIP ?(.*))?$", output):
                 self.line(not match.group(1), name + "/" + match.group(2).strip(), match.group(3))
             if result not in GOOD and self.failed == failed_before:
