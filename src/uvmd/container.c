@@ -517,7 +517,6 @@ void container_on_exit(Container *container)
                 container_unplug(container);
         if (main)
                 sandbox_on_main_exit(sandbox);
-        sandbox_on_container_exit(sandbox);
 }
 
 void container_on_guest_gone(Container *container)

@@ -132,6 +132,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         unit_free(sandbox->unit);
         sd_event_source_disable_unref(sandbox->leader_source);
         sd_event_source_disable_unref(sandbox->grace);
+        sd_event_source_disable_unref(sandbox->gone);
         sd_bus_error_free(&sandbox->failure);
         fd_close(sandbox->kvm);
         fd_close(sandbox->firmware);
@@ -336,6 +337,12 @@ char *sandbox_unit_name(const Sandbox *sandbox)
 
 #define SANDBOX_END_USEC (5 * USEC_PER_SEC)
 
+static int sandbox_on_gone(sd_event_source *source, void *userdata)
+{
+        sandbox_check_gone(userdata);
+        return 0;
+}
+
 void sandbox_tear_down(Sandbox *sandbox)
 {
         Container *container, *next;
@@ -343,19 +350,25 @@ void sandbox_tear_down(Sandbox *sandbox)
 
         if (sandbox->state != SANDBOX_STOPPING)
                 sandbox_set_state(sandbox, SANDBOX_STOPPING);
+        sandbox->stop_stage = SANDBOX_STOP_NONE;
         sandbox->grace = sd_event_source_disable_unref(sandbox->grace);
         sandbox->kvm = fd_close(sandbox->kvm);
         sandbox->firmware = fd_close(sandbox->firmware);
-        shim_link_free(TAKE_PTR(sandbox->link));
+        /* Exits are acknowledged while there is a link: the shim waits for that. */
         HASH_ITER (hh, sandbox->containers, container, next)
                 container_on_guest_gone(container);
+        shim_link_free(TAKE_PTR(sandbox->link));
 
         if (sandbox->unit)
                 r = unit_await_end(sandbox->unit, clock_limit_usec(SANDBOX_END_USEC),
                                    sandbox_on_unit_end);
         if (r < 0)
                 sandbox->unit = unit_free(sandbox->unit);
-        sandbox_check_gone(sandbox);
+        /* Not at once: callers up the stack still hold the sandbox. */
+        sandbox->gone = sd_event_source_disable_unref(sandbox->gone);
+        if (sd_event_add_defer(sandbox->manager->event, &sandbox->gone, sandbox_on_gone, sandbox) <
+            0)
+                log_error("Sandbox %s: can't finish its end", sandbox->id);
 }
 
 /* Ends the shim, and with it the monitor, whatever they are doing. */
@@ -420,7 +433,7 @@ static void sandbox_on_shim_state(Sandbox *sandbox, const ShimStatus *status)
                 break;
         case SHIM_STOPPED:
                 sandbox_take_reason(sandbox, status->reason, status->text);
-                sandbox_tear_down(sandbox);
+                sandbox_on_stopped(sandbox);
                 break;
         case SHIM_WAITING:
         case SHIM_CREATED:

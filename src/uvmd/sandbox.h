@@ -62,6 +62,7 @@ typedef enum SandboxStopStage {
         SANDBOX_STOP_NONE,
         SANDBOX_STOP_CONTAINERS, /* they have got their signals */
         SANDBOX_STOP_GUEST,      /* the shim was asked */
+        SANDBOX_STOP_DRAIN,      /* it has ended; output and exits are still on their way */
 } SandboxStopStage;
 
 /* BootTimestamps: uvmd's own two, then the shim's. */
@@ -99,6 +100,7 @@ struct Sandbox {
         sd_bus_error failure; /* why the start failed */
         SandboxStopStage stop_stage;
         sd_event_source *grace;
+        sd_event_source *gone; /* asks, behind all that is going on, whether anything is left */
 
         uint64_t next_token;
         Container *containers; /* hash by id */
@@ -146,8 +148,11 @@ Task *sandbox_find_task(Sandbox *sandbox, uint64_t token);
 /* The main container has exited: the guest has nothing more to do. */
 void sandbox_on_main_exit(Sandbox *sandbox);
 
-/* A container has exited while the sandbox stops. */
-void sandbox_on_container_exit(Sandbox *sandbox);
+/* A task has exited, maybe while the sandbox stops. */
+void sandbox_on_task_exit(Sandbox *sandbox);
+
+/* The shim says that the virtual machine has ended. */
+void sandbox_on_stopped(Sandbox *sandbox);
 
 /* "uvm-ID.scope"; free() it. NULL: out of memory. */
 char *sandbox_unit_name(const Sandbox *sandbox);

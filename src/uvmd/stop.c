@@ -14,7 +14,8 @@
 #include "uvmd/errors.h"
 #include "uvmd/sandbox.h"
 
-#define STOP_KILL_USEC  (2 * USEC_PER_SEC) /* for the shim to say that it is done */
+#define STOP_DRAIN_USEC (10 * USEC_PER_SEC) /* for clients to read what is left */
+#define STOP_KILL_USEC  (2 * USEC_PER_SEC)  /* for the shim to say that it is done */
 
 static void stop_arm(Sandbox *sandbox, uint64_t usec, sd_event_time_handler_t handler)
 {
@@ -50,9 +51,8 @@ static void stop_guest(Sandbox *sandbox)
         ShimMessage message = {.type = SHIM_STOP, .stop = {.grace_usec = 0}};
 
         /* The containers have had their time. Behind it the shim has SIGKILL of its own. */
-        stop_end_virtual_machine(
-                sandbox, &message,
-                clock_limit_usec(SHIM_STOP_USEC + STOP_KILL_USEC));
+        stop_end_virtual_machine(sandbox, &message,
+                                 clock_limit_usec(SHIM_STOP_USEC + STOP_KILL_USEC));
 }
 
 static void stop_kill(Sandbox *sandbox)
@@ -95,10 +95,47 @@ static void stop_begin(Sandbox *sandbox, SandboxReason reason, const char *text,
         stop_arm(sandbox, grace, stop_on_grace);
 }
 
-void sandbox_on_container_exit(Sandbox *sandbox)
+static bool stop_has_live_tasks(Sandbox *sandbox)
+{
+        Process *process, *next;
+
+        HASH_ITER (hh, sandbox->processes, process, next)
+                if (task_is_live(&process->task))
+                        return true;
+        return stop_has_live_containers(sandbox);
+}
+
+static int stop_on_drain_limit(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Sandbox *sandbox = userdata;
+
+        log_warning("Sandbox %s: a client doesn't read; the rest of the output is lost",
+                    sandbox->id);
+        sandbox_kill_hard(sandbox);
+        sandbox_tear_down(sandbox);
+        return 0;
+}
+
+/* The shim tells an exit once its output has been handed over: what is still to come is worth a
+ * while. */
+void sandbox_on_stopped(Sandbox *sandbox)
+{
+        if (!stop_has_live_tasks(sandbox)) {
+                sandbox_tear_down(sandbox);
+                return;
+        }
+        if (sandbox->state != SANDBOX_STOPPING)
+                sandbox_set_state(sandbox, SANDBOX_STOPPING);
+        sandbox->stop_stage = SANDBOX_STOP_DRAIN;
+        stop_arm(sandbox, clock_limit_usec(STOP_DRAIN_USEC), stop_on_drain_limit);
+}
+
+void sandbox_on_task_exit(Sandbox *sandbox)
 {
         if (sandbox->stop_stage == SANDBOX_STOP_CONTAINERS && !stop_has_live_containers(sandbox))
                 stop_guest(sandbox);
+        else if (sandbox->stop_stage == SANDBOX_STOP_DRAIN && !stop_has_live_tasks(sandbox))
+                sandbox_tear_down(sandbox);
 }
 
 void sandbox_on_main_exit(Sandbox *sandbox)

@@ -417,6 +417,7 @@ static void task_acknowledge(Task *task)
 void task_exit(Task *task, int code, bool oom, uint64_t finished)
 {
         bool told = !list_is_empty(&task->waits);
+        Sandbox *sandbox = task->sandbox;
 
         if (task->state == TASK_EXITED)
                 return;
@@ -434,6 +435,7 @@ void task_exit(Task *task, int code, bool oom, uint64_t finished)
                 container_on_exit(CONTAINER_OF(task, Container, task));
         else if (told)
                 process_free(CONTAINER_OF(task, Process, task));
+        sandbox_on_task_exit(sandbox);
 }
 
 void task_update(Task *task, const ShimProcess *process)
