@@ -173,12 +173,26 @@ class Host:
     def accept_streams(self):
         while True:
             connection, _ = self.listeners[1].accept()
-            data = b""
-            while len(data) < 16:
-                data += connection.recv(16 - len(data))
+            data = self.preamble(connection)
+            if not data:
+                continue
             magic, which, token = struct.unpack("<IIQ", data)
             assert magic == MAGIC
             self.processes[token].add(which, connection)
+
+    @staticmethod
+    def preamble(connection):
+        """None if the agent has given the process up before it said whose stream this is."""
+        data = b""
+        while len(data) < 16:
+            try:
+                more = connection.recv(16 - len(data))
+            except ConnectionResetError:
+                return None
+            if not more:
+                return None
+            data += more
+        return data
 
     def accept(self):
         self.listeners[0].settimeout(LIMIT)
@@ -293,10 +307,10 @@ def start_agent(program, directory, state, log):
 def start_guest(kernel, initrd, root, log):
     """A guest in QEMU's microvm, whose 9p device "root" is @root."""
     return subprocess.Popen(
-        ["qemu-system-x86_64", "-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on",
+        ["qemu-system-x86_64", "-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on,acpi=off",
          "-accel", "kvm", "-cpu", "host", "-m", "128", "-nodefaults", "-no-user-config", "-no-reboot",
          "-display", "none", "-serial", "stdio", "-kernel", kernel, "-initrd", initrd,
-         "-append", "console=ttyS0 quiet loglevel=4 reboot=t panic=-1 noreplace-smp"
+         "-append", "console=ttyS0 quiet loglevel=1 reboot=t panic=-1 noreplace-smp"
          + (" uvm.debug" if os.environ.get("UVM_LOG_LEVEL") == "debug" else ""),
          "-device", "virtio-rng-device", "-device", "vhost-vsock-device,guest-cid=78",
          "-fsdev", f"local,id=root,path={root},security_model=none", "-device",
