@@ -26,7 +26,8 @@ typedef struct Options {
         const char *cmdline;
         const char *append;
         const char *label;
-        const char *show;
+        const char *image; /* of --show */
+        bool show;
         bool json;
 } Options;
 
@@ -45,7 +46,7 @@ static int usage_error(const char *message)
 static void help(void)
 {
         printf("Usage: uvm-mkfw --kernel VMLINUX --initrd CPIO [OPTION]... -o IMAGE\n"
-               "       uvm-mkfw --show IMAGE [--format json]\n\n"
+               "       uvm-mkfw --show [--format json] IMAGE\n\n"
                "Make a firmware image for uVM, or show what is in one.\n\n"
                "  -k, --kernel=FILE    an uncompressed kernel (vmlinux)\n"
                "  -i, --initrd=FILE    initial RAM disk\n"
@@ -54,7 +55,7 @@ static void help(void)
                "                       (%s)\n"
                "  -a, --append=TEXT    add to the kernel command line\n"
                "  -l, --label=TEXT     what the image is called; default: the kernel's version\n"
-               "  -s, --show=IMAGE     show an image\n"
+               "  -s, --show           check an image and show what is in it\n"
                "      --format=FORMAT  of --show: text or json\n"
                "  -h, --help           show this help\n"
                "      --version        show the version\n",
@@ -68,12 +69,12 @@ static int image_show(const Options *options)
         Firmware firmware;
         int r;
 
-        r = file_read(options->show, INPUT_MAX, &data, &size);
+        r = file_read(options->image, INPUT_MAX, &data, &size);
         if (r < 0)
-                return fail(options->show, strerror(-r));
+                return fail(options->image, strerror(-r));
         r = firmware_decode(data, size, size, &firmware);
         if (r != 0)
-                return fail(options->show, firmware_strerror(r));
+                return fail(options->image, firmware_strerror(r));
         if (options->json)
                 show_json(&firmware);
         else
@@ -151,7 +152,7 @@ static const struct option long_options[] = {
         {"cmdline", required_argument, NULL, 'c'},
         {"append", required_argument, NULL, 'a'},
         {"label", required_argument, NULL, 'l'},
-        {"show", required_argument, NULL, 's'},
+        {"show", no_argument, NULL, 's'},
         {"format", required_argument, NULL, OPTION_FORMAT},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
@@ -182,8 +183,6 @@ static const char **option_text(Options *options, int option)
                 return &options->append;
         case 'l':
                 return &options->label;
-        case 's':
-                return &options->show;
         default:
                 return NULL;
         }
@@ -194,12 +193,14 @@ static bool options_parse(int argc, char **argv, Options *options, int *ret_stat
 {
         int option;
 
-        while ((option = getopt_long(argc, argv, "k:i:o:c:a:l:s:h", long_options, NULL)) >= 0) {
+        while ((option = getopt_long(argc, argv, "k:i:o:c:a:l:sh", long_options, NULL)) >= 0) {
                 const char **text = option_text(options, option);
 
                 *ret_status = EXIT_SUCCESS;
                 if (text) {
                         *text = optarg;
+                } else if (option == 's') {
+                        options->show = true;
                 } else if (option == 'h') {
                         help();
                         return true;
@@ -223,8 +224,12 @@ int main(int argc, char **argv)
 
         if (options_parse(argc, argv, &options, &status))
                 return status;
+        if (options.show && optind < argc)
+                options.image = argv[optind++];
         if (optind < argc)
                 return usage_error("unexpected argument");
+        if (options.show && !options.image)
+                return usage_error("--show needs an image");
         if (options.show)
                 return image_show(&options);
         if (!options.kernel || !options.initrd || !options.output)
