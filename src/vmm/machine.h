@@ -15,7 +15,7 @@
  *   exit counters             atomic, relaxed
  *   guest memory              fixed before the first vCPU runs; its bytes are anyone's
  *
- * Order of locks: board, then news. Nothing is called with the serial, console or news lock held.
+ * Order of locks: the board's before the gate's and the news'; the serial port's before the console's.
  */
 #pragma once
 

@@ -9,6 +9,8 @@
 
 #define VIRTIO_COMMON_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
 
+#define VIRTIO_FAILURES_LOGGED 8
+
 /* Marks one device's state in a template. */
 #define VIRTIO_STATE_MAGIC 0x76446576U
 
@@ -157,7 +159,8 @@ void virtio_device_fail(VirtioDevice *device, const char *why)
         bool was_active = virtio_device_is_active(device);
 
         device->state.status |= VIRTIO_STATUS_NEEDS_RESET;
-        log_warning("%s: the guest's driver broke the rules: %s", device->ops->name, why);
+        if (device->failures++ < VIRTIO_FAILURES_LOGGED)
+                log_warning("%s: the guest's driver broke the rules: %s", device->ops->name, why);
         if (was_active)
                 device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
 }

@@ -121,6 +121,7 @@ struct VirtioDevice {
         VirtioDeviceState state;
         VirtioQueue queues[VIRTIO_QUEUES_MAX];
         VirtioCounters counters;
+        unsigned failures; /* virtio_device_fail(), over all resets */
 
         /* Set by the transport while plugged; NULL and FD_NONE otherwise. */
         atomic_uint *interrupt_status;   /* VIRTIO_INTERRUPT_* */
@@ -163,8 +164,10 @@ void virtio_device_signal(VirtioDevice *device, unsigned queue);
 /* The config space changed: a new generation and a configuration interrupt. */
 void virtio_device_config_changed(VirtioDevice *device);
 
-/* The driver broke the rules: DEVICE_NEEDS_RESET, one log line with @why. Nothing more of it is
- * looked at until it resets the device. */
+/*
+ * The driver broke the rules: DEVICE_NEEDS_RESET, and one log line with @why (not for ever: a guest may
+ * do it as often as it likes). Nothing more of it is looked at until it resets the device.
+ */
 void virtio_device_fail(VirtioDevice *device, const char *why);
 
 /* Common state, queues, then the device's own. 0 or -errno: save -ENOBUFS, -EBUSY; load -EBADMSG.
