@@ -17,6 +17,8 @@ package_list() {
                         qemu-system-x86 qemu-utils debian-archive-keyring binutils ;;
         lint)
                 echo clang-format shellcheck binutils libxml2-utils mandoc ;;
+        agent)
+                echo busybox-static python3 ;;
         fuzz)
                 echo clang llvm libclang-rt-dev jq ;;
         debug)
