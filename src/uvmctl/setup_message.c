@@ -1,4 +1,7 @@
-/* A set-up as the a{sv} of uvmd's calls: keys as in dbus/org.uvm1.*.xml. */
+/*
+ * A set-up as the a{sv} of uvmd's calls: keys as in dbus/org.uvm1.*.xml. What was not given is not
+ * sent. The error is sticky: the first one stands, and what comes after it is skipped.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,68 +17,96 @@
 #include "client/terminal.h"
 #include "uvmctl/setup.h"
 
-static int append_string(sd_bus_message *message, const char *key, const char *value)
-{
-        return value ? sd_bus_message_append(message, "{sv}", key, "s", value) : 0;
-}
-
-static int append_u64(sd_bus_message *message, const char *key, uint64_t value)
-{
-        return value ? sd_bus_message_append(message, "{sv}", key, "t", value) : 0;
-}
-
-static int append_bool(sd_bus_message *message, const char *key, bool value)
-{
-        return value ? sd_bus_message_append(message, "{sv}", key, "b", 1) : 0;
-}
-
-/* The entry {key: as}; nothing for an empty array. @strings need not end in NULL. */
-static int append_strings(sd_bus_message *message, const char *key, char **strings, size_t n)
-{
+typedef struct Dict {
+        sd_bus_message *message;
         int r;
+} Dict;
 
-        if (n == 0)
-                return 0;
-        r = sd_bus_message_open_container(message, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(message, "s", key);
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'v', "as");
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'a', "s");
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = sd_bus_message_append(message, "s", strings[i]);
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(message);
-        return r;
+static void dict_open(Dict *dict, char type, const char *contents)
+{
+        if (dict->r >= 0)
+                dict->r = sd_bus_message_open_container(dict->message, type, contents);
 }
 
-/* The entry {key: a{ss}} of texts like "K=V" split at @separator; V may be missing. */
-static int append_pairs(sd_bus_message *message, const char *key, char **texts, size_t n,
-                        char separator)
+static void dict_close(Dict *dict)
 {
-        int r;
+        if (dict->r >= 0)
+                dict->r = sd_bus_message_close_container(dict->message);
+}
 
+/* Opens the entry {key: array of @contents}; @type is that array's. Closed by dict_close_array(). */
+static void dict_open_array(Dict *dict, const char *key, const char *type, const char *contents)
+{
+        dict_open(dict, 'e', "sv");
+        if (dict->r >= 0)
+                dict->r = sd_bus_message_append(dict->message, "s", key);
+        dict_open(dict, 'v', type);
+        dict_open(dict, 'a', contents);
+}
+
+static void dict_close_array(Dict *dict)
+{
+        for (int i = 0; i < 3; i++)
+                dict_close(dict);
+}
+
+static void dict_string(Dict *dict, const char *key, const char *value)
+{
+        if (value && dict->r >= 0)
+                dict->r = sd_bus_message_append(dict->message, "{sv}", key, "s", value);
+}
+
+static void dict_u64(Dict *dict, const char *key, uint64_t value)
+{
+        if (value && dict->r >= 0)
+                dict->r = sd_bus_message_append(dict->message, "{sv}", key, "t", value);
+}
+
+static void dict_u32(Dict *dict, const char *key, uint32_t value)
+{
+        if (value && dict->r >= 0)
+                dict->r = sd_bus_message_append(dict->message, "{sv}", key, "u", value);
+}
+
+static void dict_i32(Dict *dict, const char *key, int32_t value)
+{
+        if (value && dict->r >= 0)
+                dict->r = sd_bus_message_append(dict->message, "{sv}", key, "i", value);
+}
+
+static void dict_bool(Dict *dict, const char *key, bool value)
+{
+        if (value && dict->r >= 0)
+                dict->r = sd_bus_message_append(dict->message, "{sv}", key, "b", 1);
+}
+
+/* @strings need not end in NULL. */
+static void dict_strings(Dict *dict, const char *key, char **strings, size_t n)
+{
         if (n == 0)
-                return 0;
-        r = sd_bus_message_open_container(message, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(message, "s", key);
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'v', "a{ss}");
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'a', "{ss}");
-        for (size_t i = 0; i < n && r >= 0; i++) {
+                return;
+        dict_open_array(dict, key, "as", "s");
+        for (size_t i = 0; i < n && dict->r >= 0; i++)
+                dict->r = sd_bus_message_append(dict->message, "s", strings[i]);
+        dict_close_array(dict);
+}
+
+/* a{ss} of texts like "K=V" split at @separator; V may be missing. */
+static void dict_pairs(Dict *dict, const char *key, char **texts, size_t n, char separator)
+{
+        if (n == 0)
+                return;
+        dict_open_array(dict, key, "a{ss}", "{ss}");
+        for (size_t i = 0; i < n && dict->r >= 0; i++) {
                 const char *split = strchr(texts[i], separator);
                 _cleanup_(freep) char *name = split ? strndup(texts[i], (size_t)(split - texts[i]))
                                                     : strdup(texts[i]);
 
-                r = name ? sd_bus_message_append(message, "{ss}", name, split ? split + 1 : "")
-                         : -ENOMEM;
+                dict->r = name ? sd_bus_message_append(dict->message, "{ss}", name,
+                                                       split ? split + 1 : "")
+                               : -ENOMEM;
         }
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(message);
-        return r;
+        dict_close_array(dict);
 }
 
 /* One limit of --ulimit: "nofile=1024" or "nofile=1024:4096", "unlimited" for either. */
@@ -105,135 +136,78 @@ static int append_ulimit(sd_bus_message *message, const char *text)
         return sd_bus_message_append(message, "(stt)", copy, limits[0], limits[1]);
 }
 
-static int append_ulimits(const Setup *setup, sd_bus_message *message)
+static void dict_ulimits(Dict *dict, const Setup *setup)
 {
-        int r;
-
         if (setup->n_ulimits == 0)
-                return 0;
-        r = sd_bus_message_open_container(message, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(message, "s", "Rlimits");
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'v', "a(stt)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'a', "(stt)");
-        for (size_t i = 0; i < setup->n_ulimits && r >= 0; i++) {
-                r = append_ulimit(message, setup->ulimits[i]);
-                if (r == -EINVAL)
+                return;
+        dict_open_array(dict, "Rlimits", "a(stt)", "(stt)");
+        for (size_t i = 0; i < setup->n_ulimits && dict->r >= 0; i++) {
+                dict->r = append_ulimit(dict->message, setup->ulimits[i]);
+                if (dict->r == -EINVAL)
                         client_warn("--ulimit: \"%s\" is not of the form NAME=SOFT[:HARD]",
                                     setup->ulimits[i]);
         }
-        for (int i = 0; i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(message);
-        return r;
+        dict_close_array(dict);
 }
 
-static int append_firmware(const Setup *setup, sd_bus_message *message)
+static void dict_firmware(Dict *dict, const Setup *setup)
 {
         _cleanup_(fd_closep) int fd = FD_NONE;
 
-        if (!setup->firmware)
-                return 0;
+        if (!setup->firmware || dict->r < 0)
+                return;
         fd = open(setup->firmware, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (fd < 0) {
+                dict->r = -errno;
                 client_warn("cannot open the firmware image %s: %s", setup->firmware,
-                            strerror(errno));
-                return -errno;
+                            strerror(-dict->r));
+                return;
         }
-        return sd_bus_message_append(message, "{sv}", "Firmware", "h", fd);
+        dict->r = sd_bus_message_append(dict->message, "{sv}", "Firmware", "h", fd);
 }
 
 /* --cpus 1.5 is two vCPUs that get one and a half CPU's time. */
-static int append_cpus(const Setup *setup, sd_bus_message *message)
+static void dict_cpus(Dict *dict, const Setup *setup)
 {
         uint64_t quota = setup->cpu_quota_usec;
-        int r = 0;
 
-        if (setup->milli_cpus) {
-                uint32_t vcpus = (uint32_t)((setup->milli_cpus + 999) / 1000);
-
-                r = sd_bus_message_append(message, "{sv}", "VCPUs", "u", vcpus);
-                if (setup->milli_cpus % 1000 && !quota)
-                        quota = setup->milli_cpus * (USEC_PER_SEC / 1000);
-        }
-        return r < 0 ? r : append_u64(message, "CPUQuotaPerSecUSec", quota);
+        dict_u32(dict, "VCPUs", (uint32_t)((setup->milli_cpus + 999) / 1000));
+        if (setup->milli_cpus % 1000 && !quota)
+                quota = setup->milli_cpus * (USEC_PER_SEC / 1000);
+        dict_u64(dict, "CPUQuotaPerSecUSec", quota);
 }
 
-int setup_append_sandbox(const Setup *setup, sd_bus_message *message)
-{
-        int r = sd_bus_message_open_container(message, 'a', "{sv}");
-
-        if (r >= 0)
-                r = append_u64(message, "Memory", setup->memory);
-        if (r >= 0)
-                r = append_cpus(setup, message);
-        if (r >= 0)
-                r = append_string(message, "Hostname", setup->hostname);
-        if (r >= 0)
-                r = append_firmware(setup, message);
-        if (r >= 0)
-                r = append_string(message, "KernelArguments", setup->kernel_arguments);
-        if (r >= 0)
-                r = append_u64(message, "BootTimeout", setup->boot_timeout_usec);
-        if (r >= 0)
-                r = append_bool(message, "AutoRemove", setup->remove);
-        if (r >= 0)
-                r = append_string(message, "Slice", setup->slice);
-        if (r >= 0)
-                r = append_u64(message, "MemoryMax", setup->memory_max);
-        if (r >= 0)
-                r = append_u64(message, "MemoryHigh", setup->memory_high);
-        if (r >= 0)
-                r = append_u64(message, "CPUWeight", setup->cpu_weight);
-        if (r >= 0)
-                r = append_u64(message, "IOWeight", setup->io_weight);
-        if (r >= 0)
-                r = append_u64(message, "TasksMax", setup->tasks_max);
-        if (r >= 0)
-                r = append_pairs(message, "Labels", setup->labels, setup->n_labels, '=');
-        if (r >= 0)
-                r = sd_bus_message_close_container(message);
-        return r < 0 ? CLIENT_EXIT_FAILED : 0;
-}
-
-static int append_terminal(const Setup *setup, sd_bus_message *message)
+static void dict_terminal(Dict *dict, const Setup *setup)
 {
         uint32_t rows, columns;
-        int r;
 
-        if (!setup->terminal)
-                return 0;
-        r = append_bool(message, "Terminal", true);
-        if (r < 0 || terminal_get_size(STDOUT_FILENO, &rows, &columns) < 0)
-                return r;
-        return sd_bus_message_append(message, "{sv}{sv}", "Rows", "u", rows, "Columns", "u",
-                                     columns);
+        dict_bool(dict, "Terminal", setup->terminal);
+        if (!setup->terminal || terminal_get_size(STDOUT_FILENO, &rows, &columns) < 0)
+                return;
+        dict_u32(dict, "Rows", rows);
+        dict_u32(dict, "Columns", columns);
 }
 
 /* What Exec's and CreateContainer's dictionaries have in common. */
-static int append_common(const Setup *setup, sd_bus_message *message, char **command)
+static void dict_process(Dict *dict, const Setup *setup, char **command)
 {
         size_t n = 0;
-        int r;
 
         while (command[n])
                 n++;
-        r = append_strings(message, "Command", command, n);
-        if (r >= 0)
-                r = append_strings(message, "Environment", setup->environment,
-                                   setup->n_environment);
-        if (r >= 0)
-                r = append_string(message, "WorkingDirectory", setup->workdir);
-        if (r >= 0)
-                r = append_string(message, "User", setup->user);
-        if (r >= 0)
-                r = append_terminal(setup, message);
-        if (r >= 0)
-                r = append_bool(message, "OpenStdin", setup->interactive);
-        if (r >= 0)
-                r = append_bool(message, "Privileged", setup->privileged);
-        return r;
+        dict_strings(dict, "Command", command, n);
+        dict_strings(dict, "Environment", setup->environment, setup->n_environment);
+        dict_string(dict, "WorkingDirectory", setup->workdir);
+        dict_string(dict, "User", setup->user);
+        dict_terminal(dict, setup);
+        dict_bool(dict, "OpenStdin", setup->interactive);
+        dict_bool(dict, "Privileged", setup->privileged);
+}
+
+/* -EINVAL and errors of files have been reported where they were found. */
+static int dict_status(const Dict *dict)
+{
+        return dict->r < 0 ? CLIENT_EXIT_FAILED : 0;
 }
 
 /* Foreground output of a container that is removed at its end is read once, by whoever ran it. */
@@ -242,54 +216,61 @@ static const char *default_log_driver(const Setup *setup)
         return setup->remove && !setup->detach ? "none" : NULL;
 }
 
+int setup_append_sandbox(const Setup *setup, sd_bus_message *message)
+{
+        Dict dict = {.message = message};
+
+        dict_open(&dict, 'a', "{sv}");
+        dict_u64(&dict, "Memory", setup->memory);
+        dict_cpus(&dict, setup);
+        dict_string(&dict, "Hostname", setup->hostname);
+        dict_firmware(&dict, setup);
+        dict_string(&dict, "KernelArguments", setup->kernel_arguments);
+        dict_u64(&dict, "BootTimeout", setup->boot_timeout_usec);
+        dict_bool(&dict, "AutoRemove", setup->remove);
+        dict_string(&dict, "Slice", setup->slice);
+        dict_u64(&dict, "MemoryMax", setup->memory_max);
+        dict_u64(&dict, "MemoryHigh", setup->memory_high);
+        dict_u64(&dict, "CPUWeight", setup->cpu_weight);
+        dict_u64(&dict, "IOWeight", setup->io_weight);
+        dict_u64(&dict, "TasksMax", setup->tasks_max);
+        dict_pairs(&dict, "Labels", setup->labels, setup->n_labels, '=');
+        dict_close(&dict);
+        return dict_status(&dict);
+}
+
 int setup_append_container(const Setup *setup, sd_bus_message *message, const char *image,
                            char **command)
 {
         char *entrypoint[] = {(char *)setup->entrypoint};
-        int r = sd_bus_message_open_container(message, 'a', "{sv}");
+        Dict dict = {.message = message};
 
-        if (r >= 0)
-                r = append_string(message, "Image", image);
-        if (r >= 0)
-                r = append_common(setup, message, command);
-        if (r >= 0 && setup->entrypoint)
-                r = append_strings(message, "Entrypoint", entrypoint, 1);
-        if (r >= 0)
-                r = append_string(message, "Hostname", setup->hostname);
-        if (r >= 0)
-                r = append_bool(message, "ReadOnly", setup->read_only);
-        if (r >= 0)
-                r = append_pairs(message, "Tmpfs", setup->tmpfs, setup->n_tmpfs, ':');
-        if (r >= 0)
-                r = append_u64(message, "PidsMax", setup->pids_limit);
-        if (r >= 0)
-                r = append_strings(message, "CapabilitiesAdd", setup->cap_add, setup->n_cap_add);
-        if (r >= 0)
-                r = append_strings(message, "CapabilitiesDrop", setup->cap_drop, setup->n_cap_drop);
-        if (r >= 0)
-                r = append_ulimits(setup, message);
-        if (r >= 0 && setup->stop_signal)
-                r = sd_bus_message_append(message, "{sv}", "StopSignal", "i", setup->stop_signal);
-        if (r >= 0)
-                r = append_bool(message, "Main", !setup->sandbox);
-        if (r >= 0)
-                r = append_string(message, "LogDriver",
-                                  setup->log_driver ? setup->log_driver
-                                                    : default_log_driver(setup));
-        if (r >= 0)
-                r = append_pairs(message, "Labels", setup->labels, setup->n_labels, '=');
-        if (r >= 0)
-                r = sd_bus_message_close_container(message);
-        return r < 0 ? CLIENT_EXIT_FAILED : 0;
+        dict_open(&dict, 'a', "{sv}");
+        dict_string(&dict, "Image", image);
+        dict_process(&dict, setup, command);
+        dict_strings(&dict, "Entrypoint", entrypoint, setup->entrypoint ? 1 : 0);
+        dict_string(&dict, "Hostname", setup->hostname);
+        dict_bool(&dict, "ReadOnly", setup->read_only);
+        dict_pairs(&dict, "Tmpfs", setup->tmpfs, setup->n_tmpfs, ':');
+        dict_u64(&dict, "PidsMax", setup->pids_limit);
+        dict_strings(&dict, "CapabilitiesAdd", setup->cap_add, setup->n_cap_add);
+        dict_strings(&dict, "CapabilitiesDrop", setup->cap_drop, setup->n_cap_drop);
+        dict_ulimits(&dict, setup);
+        dict_i32(&dict, "StopSignal", setup->stop_signal);
+        dict_bool(&dict, "Main", !setup->sandbox);
+        dict_string(&dict, "LogDriver",
+                    setup->log_driver ? setup->log_driver : default_log_driver(setup));
+        dict_pairs(&dict, "Labels", setup->labels, setup->n_labels, '=');
+        dict_close(&dict);
+        return dict_status(&dict);
 }
 
 int setup_append_process(const Setup *setup, sd_bus_message *message, char **command)
 {
-        int r = sd_bus_message_open_container(message, 'a', "{sv}");
+        Dict dict = {.message = message};
 
-        if (r >= 0)
-                r = append_common(setup, message, command);
-        if (r >= 0)
-                r = sd_bus_message_close_container(message);
-        return r < 0 ? CLIENT_EXIT_FAILED : 0;
+        dict_open(&dict, 'a', "{sv}");
+        dict_process(&dict, setup, command);
+        dict_close(&dict);
+        return dict_status(&dict);
 }
