@@ -14,11 +14,6 @@
 #define OCI_JSON_DEPTH 32
 #define OCI_REF_NAME   "org.opencontainers.image.ref.name"
 
-static inline void json_object_putp(json_object **object)
-{
-        json_object_put(*object);
-}
-
 void oci_image_done(OciImage *image)
 {
         for (size_t i = 0; image->layers && image->layers[i]; i++)
