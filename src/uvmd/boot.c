@@ -175,8 +175,9 @@ static void boot_on_refusal(Sandbox *sandbox, int r, const ShimReply *reply, con
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
-        /* Without a reply the link has ended, and its end is told on its own. */
-        if (!reply)
+        /* Without a reply the link has ended, and these two say that the guest has: its state tells
+         * why, and comes on its own. */
+        if (!reply || r == -ECANCELED || r == -ETIMEDOUT)
                 return;
         error_set(&error, r, r == -ENOMEM ? ERROR_OUT_OF_MEMORY : ERROR_BOOT_FAILED,
                   "The virtual machine can't start: %s failed: %s", step,

@@ -175,8 +175,8 @@ static void container_on_plugged(void *userdata, int r, const ShimReply *reply)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         Container *container = userdata;
 
-        if (!reply)
-                return; /* the link has ended: on_guest_gone or an adoption follows */
+        if (!reply || r == -ECANCELED)
+                return; /* link or guest have ended: on_guest_gone or an adoption follows */
         if (r < 0) {
                 error_set(&error, r, ERROR_FAILED, "The root file system can't be plugged in: %s",
                           reply->text[0] ? reply->text : strerror(-r));
