@@ -13,10 +13,9 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include <uthash.h>
-
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "uvmd/hash.h"
 #include "uvmd/options.h"
 
 /* What an image says about the containers made from it: the part of an OCI configuration that

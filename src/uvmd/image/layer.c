@@ -12,11 +12,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <uthash.h>
-
 #include "base/error.h"
 #include "base/fd.h"
 #include "uvmd/errors.h"
+#include "uvmd/hash.h"
 #include "uvmd/image/entry_name.h"
 #include "uvmd/image/import.h"
 #include "uvmd/image/layer.h"
