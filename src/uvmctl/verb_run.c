@@ -39,7 +39,12 @@ static int run_attached(const Launch *launch, sd_bus *bus, const Setup *setup)
         r = session_run(session, &end, &code);
         if (r)
                 return r;
-        return end == SESSION_DETACHED ? EXIT_SUCCESS : code;
+        if (end == SESSION_DETACHED)
+                return EXIT_SUCCESS;
+        /* A sandbox of its own goes with it, by AutoRemove. */
+        if (setup->remove && !launch->owns_sandbox)
+                launch_undo(launch, bus);
+        return code;
 }
 
 static int run_detached(const Launch *launch, sd_bus *bus, const Setup *setup)
@@ -66,6 +71,9 @@ static int run(int argc, char **argv)
                 return r;
         if (optind == argc)
                 return verb_usage_error(&verb_run, "which image?");
+        if (setup.detach && setup.remove && setup.sandbox)
+                return verb_usage_error(&verb_run, "--rm with -d needs a sandbox of its own: "
+                                                   "nobody is there to remove it from --sandbox");
         r = client_bus_open(&bus);
         if (!r)
                 r = launch_create(&launch, bus, &setup, argv[optind], argv + optind + 1);
