@@ -105,10 +105,53 @@ busybox_tree() {
 
 # The image `busybox`, imported when it is not there yet. It stays: scenarios share it.
 need_busybox() {
-        if uvmctl image list --format json | jq -e 'any(.name == "busybox")' >/dev/null; then
+        if uvmctl image list --format json | jq -e 'any(.Name == "busybox")' >/dev/null; then
                 return
         fi
         busybox_tree "$WORK/busybox"
         uvmctl image import busybox "$WORK/busybox"
         rm -rf "$WORK/busybox"
+}
+
+# inspect CONTAINER FILTER: a property of it, or of its sandbox: .State, .SandboxProperties.Unit
+inspect() {
+        uvmctl inspect "$1" | jq -r ".[0]$2"
+}
+
+# has CONTAINER FILTER VALUE: for wait_until.
+has() {
+        [ "$(inspect "$1" "$2")" = "$3" ]
+}
+
+# removed_at_end CONTAINER...: those that are still there then.
+removed_at_end() {
+        on_exit remove "$@"
+}
+
+remove() {
+        uvmctl rm -f "$@" >/dev/null 2>&1
+}
+
+# idle_container NAME [OPTION...]: one that does nothing until it is told to end, or the scenario does.
+idle_container() {
+        local name=$1
+        shift
+        removed_at_end "$name"
+        uvmctl run -d --name "$name" "$@" busybox \
+                sh -c 'trap "exit 0" TERM; sleep 1000000 & wait' >/dev/null
+}
+
+# processes_of UNIT PROGRAM: pids in its cgroup of what runs /usr/lib/uvm/PROGRAM.
+processes_of() {
+        local pid cgroup
+        cgroup=/sys/fs/cgroup$(systemctl show -P ControlGroup "$1")
+        for pid in $(find "$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null); do
+                if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]; then
+                        echo "$pid"
+                fi
+        done
+}
+
+unit_is_gone() {
+        [ "$(systemctl show -P LoadState "$1")" = not-found ]
 }
