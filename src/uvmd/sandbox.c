@@ -272,6 +272,21 @@ void sandbox_forget(Sandbox *sandbox)
         bus_answer_all(&stop_calls, 0, NULL);
 }
 
+/* Tells of the limit, which is the thing to change. */
+static void sandbox_set_reason_oom(Sandbox *sandbox)
+{
+        char limit[64] = "no limit of its own", text[256];
+
+        if (sandbox->config.memory_max)
+                snprintf(limit, sizeof(limit), "MemoryMax is %llu MiB",
+                         (unsigned long long)(sandbox->config.memory_max >> 20));
+        snprintf(text, sizeof(text),
+                 "The host ended the virtual machine: it needed more memory than its unit may have "
+                 "(%s, the guest has %llu MiB).",
+                 limit, (unsigned long long)(sandbox->config.memory >> 20));
+        sandbox_set_reason(sandbox, SANDBOX_REASON_OOM, text);
+}
+
 /* Nothing is left on the host: it has stopped. */
 static void sandbox_gone(Sandbox *sandbox)
 {
@@ -306,15 +321,8 @@ static void sandbox_on_unit_end(void *userdata, const char *result)
         Sandbox *sandbox = userdata;
 
         sandbox->unit = unit_free(sandbox->unit);
-        if (strcmp(result, "oom-kill") == 0) {
-                char text[160];
-
-                snprintf(text, sizeof(text),
-                         "The host ended the virtual machine: it needed more memory than its "
-                         "limit allows (MemoryMax is %llu MiB).",
-                         (unsigned long long)(sandbox->config.memory_max >> 20));
-                sandbox_set_reason(sandbox, SANDBOX_REASON_OOM, text);
-        }
+        if (strcmp(result, "oom-kill") == 0 && sandbox->reason != SANDBOX_REASON_OOM)
+                sandbox_set_reason_oom(sandbox);
         sandbox_check_gone(sandbox);
 }
 
@@ -411,7 +419,10 @@ static void sandbox_take_reason(Sandbox *sandbox, ShimReason reason, const char 
                 return;
         _Static_assert((int)SHIM_REASON_BOOT_TIMEOUT == (int)SANDBOX_REASON_BOOT_TIMEOUT,
                        "the reasons of the shim come first and in the same order");
-        sandbox_set_reason(sandbox, (SandboxReason)reason, text);
+        if (reason == SHIM_REASON_OOM)
+                sandbox_set_reason_oom(sandbox);
+        else
+                sandbox_set_reason(sandbox, (SandboxReason)reason, text);
 }
 
 static void sandbox_on_shim_state(Sandbox *sandbox, const ShimStatus *status)

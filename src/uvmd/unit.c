@@ -194,11 +194,14 @@ static int append_properties(sd_bus_message *message, const SandboxConfig *confi
 
         if (r >= 0)
                 r = sd_bus_message_append(
-                        message, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "PIDs", "au", 1,
-                        (uint32_t)pid, "Slice", "s", config->slice ?: "uvm.slice", "Description",
+                        message, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "PIDs", "au",
+                        1, (uint32_t)pid, "Slice", "s", config->slice ?: "uvm.slice", "Description",
                         "s", description,
                         /* Ours until the result is read, then gone without a ResetFailed. */
                         "AddRef", "b", 1, "CollectMode", "s", "inactive-or-failed",
+                        /* The kernel ends the monitor, which is the large one; the shim lives on
+                         * to say so and to hand over what was written. */
+                        "OOMPolicy", "s", "continue",
                         /* The shim's children may be moved to groups below it. */
                         "Delegate", "b", 1, "TimeoutStopUSec", "t",
                         clock_limit_usec(UNIT_STOP_USEC), "CPUAccounting", "b", 1,
