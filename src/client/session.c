@@ -6,15 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "client/session.h"
 #include "client/stream.h"
 #include "client/terminal.h"
-
-/* How often and how long after each other the wait is asked again when uvmd restarts. */
-#define SESSION_RETRIES    20
-#define SESSION_RETRY_USEC (250 * USEC_PER_MSEC)
+#include "client/wait.h"
 
 enum { STDIN, STDOUT, STDERR, N_STREAMS };
 
@@ -26,16 +22,12 @@ struct Session {
         int sockets[N_STREAMS]; /* ours, until the streams own them */
         Stream *streams[N_STREAMS];
         bool open[N_STREAMS]; /* output streams that have not ended */
-        sd_bus_slot *wait;
-        sd_event_source *retry;
-        unsigned n_retries;
+        Wait *wait;
         bool exited;
         int status; /* of the session itself; 0 while all is well */
         int code;
         SessionEnd end;
 };
-
-static int session_wait(Session *session);
 
 Session *session_free(Session *session)
 {
@@ -46,8 +38,7 @@ Session *session_free(Session *session)
                 fd_close(session->sockets[i]);
         }
         terminal_restore();
-        sd_bus_slot_unref(session->wait);
-        sd_event_source_disable_unref(session->retry);
+        wait_free(session->wait);
         if (session->event) {
                 sd_bus_detach_event(session->bus);
                 sd_event_unref(session->event);
@@ -99,56 +90,17 @@ static void on_output_done(Stream *stream, int r, void *userdata)
         session_check_end(session);
 }
 
-static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+static void on_exited(int status, int code, void *userdata)
 {
         Session *session = userdata;
 
-        session->status = session_wait(session);
-        if (session->status)
-                sd_event_exit(session->event, 0);
-        return 0;
-}
-
-static int session_retry(Session *session)
-{
-        session->retry = sd_event_source_disable_unref(session->retry);
-        session->n_retries++;
-        return sd_event_add_time_relative(session->event, &session->retry, CLOCK_MONOTONIC,
-                                          SESSION_RETRY_USEC, 0, on_retry, session);
-}
-
-static int on_waited(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        Session *session = userdata;
-        const sd_bus_error *error = sd_bus_message_get_error(reply);
-
-        session->wait = sd_bus_slot_unref(session->wait);
-        if (error && client_error_is_restart(error) && session->n_retries < SESSION_RETRIES &&
-            session_retry(session) >= 0)
-                return 0;
-        if (error) {
-                session->status = client_report(error);
-                sd_event_exit(session->event, 0);
-                return 0;
-        }
-        if (sd_bus_message_read(reply, "i", &session->code) < 0)
-                session->status = client_fail("uvmd's answer can't be read");
         session->exited = true;
-        session_check_end(session);
-        return 0;
-}
-
-static int session_wait(Session *session)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
-        int r = client_message_new(session->bus, session->options.path, session->options.interface,
-                                   "Wait", &message);
-
-        if (r)
-                return r;
-        r = sd_bus_call_async(session->bus, &session->wait, message, on_waited, session,
-                              UINT64_MAX);
-        return r < 0 ? client_fail_errno(r, "cannot call uvmd") : 0;
+        session->code = code;
+        session->status = status;
+        if (status)
+                sd_event_exit(session->event, 0);
+        else
+                session_check_end(session);
 }
 
 static int session_resize(Session *session)
@@ -326,7 +278,8 @@ int session_run(Session *session, SessionEnd *ret_end, int *ret_code)
         r = session_prepare(session);
         if (r < 0)
                 return client_fail_errno(r, "cannot join the streams");
-        r = session_wait(session);
+        r = wait_start(&session->wait, session->bus, session->event, session->options.path,
+                       session->options.interface, on_exited, session);
         if (r)
                 return r;
         r = sd_event_loop(session->event);

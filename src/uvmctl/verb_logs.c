@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "client/objects.h"
+#include "client/wait.h"
 #include "uvmctl/verbs.h"
 
 /* How long journald may take to make the last lines of a container readable. */
@@ -115,17 +116,19 @@ static int on_settled(sd_event_source *source, uint64_t usec, void *userdata)
         return sd_event_exit(logs->event, print_new(logs));
 }
 
-static int on_exited(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+static void on_exited(int status, int code, void *userdata)
 {
         Logs *logs = userdata;
 
-        return sd_event_add_time_relative(logs->event, NULL, CLOCK_MONOTONIC, LOGS_SETTLE_USEC, 0,
-                                          on_settled, logs);
+        if (sd_event_add_time_relative(logs->event, NULL, CLOCK_MONOTONIC, LOGS_SETTLE_USEC, 0,
+                                       on_settled, logs) < 0)
+                sd_event_exit(logs->event, 0);
 }
 
 /* Prints what comes until the container has exited, or the user interrupts. */
 static int follow(Logs *logs, sd_bus *bus, const Object *container)
 {
+        Wait *wait = NULL;
         int r = sd_event_new(&logs->event);
 
         if (r >= 0)
@@ -135,16 +138,18 @@ static int follow(Logs *logs, sd_bus *bus, const Object *container)
                                     (uint32_t)sd_journal_get_events(logs->journal), on_journal,
                                     logs);
         if (r >= 0)
-                r = sd_bus_call_method_async(bus, NULL, "org.uvm1", container->path,
-                                             client_interface_name(CLIENT_CONTAINER), "Wait",
-                                             on_exited, logs, NULL);
-        if (r >= 0)
                 r = print_new(logs);
-        if (r >= 0)
-                r = sd_event_loop(logs->event);
+        if (r < 0)
+                r = client_fail_errno(r, "cannot follow the journal");
+        else
+                r = wait_start(&wait, bus, logs->event, container->path, CLIENT_CONTAINER,
+                               on_exited, logs);
+        if (!r && sd_event_loop(logs->event) < 0)
+                r = client_fail("cannot follow the journal");
+        wait_free(wait);
         sd_bus_detach_event(bus);
         sd_event_unref(logs->event);
-        return r < 0 ? client_fail_errno(r, "cannot follow the journal") : 0;
+        return r;
 }
 
 static int logs_open(Logs *logs, const Object *container)

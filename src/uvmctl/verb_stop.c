@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "base/signals.h"
 #include "client/late.h"
+#include "client/wait.h"
 #include "uvmctl/each.h"
 #include "uvmctl/verbs.h"
 
@@ -180,7 +181,6 @@ static int rm(int argc, char **argv)
 
 static int wait_one(sd_bus *bus, const char *name)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL;
         _cleanup_(objects_freep) Objects *objects = NULL;
         Object container;
         int code, r = objects_load(bus, &objects);
@@ -188,15 +188,10 @@ static int wait_one(sd_bus *bus, const char *name)
         if (!r)
                 r = objects_find_container(objects, name, &container);
         if (!r)
-                r = client_message_new(bus, container.path, CLIENT_CONTAINER, "Wait", &message);
+                r = wait_for_exit(bus, container.path, CLIENT_CONTAINER, &code);
         if (!r)
-                r = client_send_late(bus, message, NULL, &reply);
-        if (r)
-                return r;
-        if (sd_bus_message_read(reply, "i", &code) < 0)
-                return client_fail("uvmd's answer can't be read");
-        printf("%d\n", code);
-        return 0;
+                printf("%d\n", code);
+        return r;
 }
 
 static int wait_verb(int argc, char **argv)
