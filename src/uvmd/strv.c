@@ -1,7 +1,5 @@
 /* Arrays of strings; see strv.h. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,26 +71,6 @@ int strv_append_all(char ***array, char *const *more)
                         return r;
         }
         return 0;
-}
-
-int strv_append_format(char ***array, const char *format, ...)
-{
-        va_list arguments;
-        char *text;
-        int n;
-
-        va_start(arguments, format);
-        n = vasprintf(&text, format, arguments);
-        va_end(arguments);
-        return n < 0 ? -ENOMEM : strv_append_take(array, text);
-}
-
-bool strv_contains(char *const *array, const char *text)
-{
-        for (; array && *array; array++)
-                if (strcmp(*array, text) == 0)
-                        return true;
-        return false;
 }
 
 int strv_set_environment(char ***array, const char *assignment)

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -20,10 +19,6 @@ char **strv_copy(char *const *array); /* NULL stays NULL */
 int strv_append(char ***array, const char *text);
 int strv_append_take(char ***array, char *text);
 int strv_append_all(char ***array, char *const *more);
-int strv_append_format(char ***array, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
-
-bool strv_contains(char *const *array, const char *text);
 
 /* Sets "K=V" over an earlier "K=…" of the array. 0, -EINVAL without a '=' behind a name, -ENOMEM. */
 int strv_set_environment(char ***array, const char *assignment);
