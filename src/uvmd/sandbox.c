@@ -1,6 +1,6 @@
 /*
- * Sandboxes: their life as an object of uvmd; see sandbox.h. The start is boot.c's, the bus side
- * bus/sandbox.c's. What a shim says is hostile: it can end its own sandbox and nothing else.
+ * Sandboxes: their life as an object of uvmd; see sandbox.h. The start is boot.c's, the stop stop.c's,
+ * what the shim says sandbox_shim.c's, the bus side bus/sandbox.c's.
  */
 #include <assert.h>
 #include <errno.h>
@@ -8,13 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "uvmd/boot.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/bus/hold.h"
 #include "uvmd/errors.h"
@@ -22,7 +20,6 @@
 #include "uvmd/record.h"
 #include "uvmd/rundir.h"
 #include "uvmd/sandbox.h"
-#include "uvmd/strv.h"
 
 ENUM_TABLE(sandbox_state, SandboxState, SANDBOX_STATE_MAX_)
 = {
@@ -273,7 +270,7 @@ void sandbox_forget(Sandbox *sandbox)
 }
 
 /* Tells of the limit, which is the thing to change. */
-static void sandbox_set_reason_oom(Sandbox *sandbox)
+void sandbox_set_reason_oom(Sandbox *sandbox)
 {
         char limit[64] = "no limit of its own", text[256];
 
@@ -405,200 +402,4 @@ void sandbox_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
         log_warning("Sandbox %s: %s", sandbox->id, sandbox->failure.message);
         sandbox_kill_hard(sandbox);
         sandbox_tear_down(sandbox);
-}
-
-/* ------------------------------------------------------------------ the shim's words */
-
-static void sandbox_take_reason(Sandbox *sandbox, ShimReason reason, const char *text)
-{
-        /* A stop that was asked for looks to the shim like any end that is no fault. */
-        bool fault = reason == SHIM_REASON_PANIC || reason == SHIM_REASON_CRASH ||
-                     reason == SHIM_REASON_OOM;
-
-        if (sandbox->reason != SANDBOX_REASON_NONE && !fault)
-                return;
-        _Static_assert((int)SHIM_REASON_BOOT_TIMEOUT == (int)SANDBOX_REASON_BOOT_TIMEOUT,
-                       "the reasons of the shim come first and in the same order");
-        if (reason == SHIM_REASON_OOM)
-                sandbox_set_reason_oom(sandbox);
-        else
-                sandbox_set_reason(sandbox, (SandboxReason)reason, text);
-}
-
-static void sandbox_on_shim_state(Sandbox *sandbox, const ShimStatus *status)
-{
-        switch (status->state) {
-        case SHIM_RUNNING:
-                if (sandbox->state == SANDBOX_STARTING || sandbox->state == SANDBOX_PAUSED)
-                        sandbox_set_state(sandbox, SANDBOX_RUNNING);
-                break;
-        case SHIM_PAUSED:
-                if (sandbox->state == SANDBOX_RUNNING)
-                        sandbox_set_state(sandbox, SANDBOX_PAUSED);
-                break;
-        case SHIM_STOPPING:
-                if (sandbox->state != SANDBOX_STOPPING) {
-                        sandbox_take_reason(sandbox, status->reason, status->text);
-                        sandbox_set_state(sandbox, SANDBOX_STOPPING);
-                }
-                break;
-        case SHIM_STOPPED:
-                sandbox_take_reason(sandbox, status->reason, status->text);
-                sandbox_on_stopped(sandbox);
-                break;
-        case SHIM_WAITING:
-        case SHIM_CREATED:
-        case SHIM_STARTING:
-        case SHIM_STATE_MAX_:
-                break;
-        }
-}
-
-/* A shim that waits was left in the middle of a start whose caller has got no answer: it goes. */
-static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
-{
-        bool adopting = !sandbox->leader;
-
-        for (unsigned i = 0; i < SHIM_PHASE_MAX_; i++)
-                if (hello->phases[i])
-                        sandbox->phases[SANDBOX_PHASE_SHIM + i] = hello->phases[i];
-        if (!adopting)
-                return;
-        shim_link_pid(sandbox->link, &sandbox->leader);
-        if (hello->status.state == SHIM_WAITING || hello->status.state == SHIM_CREATED) {
-                sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
-                                   "The service was restarted before the start was complete.");
-                sandbox_kill_hard(sandbox);
-                sandbox_tear_down(sandbox);
-                return;
-        }
-        sandbox->launched = sandbox->booted = true;
-        sandbox_on_shim_state(sandbox, &hello->status);
-}
-
-static void sandbox_on_message(void *userdata, const ShimMessage *message)
-{
-        Sandbox *sandbox = userdata;
-        Task *task;
-
-        switch (message->type) {
-        case SHIM_HELLO:
-                sandbox_on_hello(sandbox, &message->hello);
-                break;
-        case SHIM_STATE:
-                sandbox_on_shim_state(sandbox, &message->state);
-                break;
-        case SHIM_PHASE:
-                sandbox->phases[SANDBOX_PHASE_SHIM + message->phase.phase] = message->phase.usec;
-                break;
-        case SHIM_PROCESS:
-                task = sandbox_find_task(sandbox, message->process.process);
-                if (task)
-                        task_update(task, &message->process);
-                break;
-        case SHIM_SYNCED:
-        case SHIM_AGENT_EVENT:
-        case SHIM_REPLY:
-        case SHIM_LAUNCH:
-        case SHIM_ADD_DEVICE:
-        case SHIM_REMOVE_DEVICE:
-        case SHIM_BOOT:
-        case SHIM_PAUSE:
-        case SHIM_RESUME:
-        case SHIM_AGENT_REQUEST:
-        case SHIM_ADD_PROCESS:
-        case SHIM_ATTACH:
-        case SHIM_ACK_EXIT:
-        case SHIM_STOP:
-        case SHIM_KILL:
-        case SHIM_GET_STATS:
-        case SHIM_GET_CONSOLE:
-                break;
-        }
-}
-
-/* The shim is gone, or has dropped us: another link, or the last word it left. */
-static void sandbox_connect(Sandbox *sandbox)
-{
-        _cleanup_(freep) char *path = rundir_path(sandbox->manager->paths.run_dir, sandbox->id,
-                                                  "shim.sock");
-        ShimEndRecord end;
-        int r = -ENOMEM;
-
-        if (path)
-                r = shim_link_connect(&sandbox->link, sandbox->manager->event, path,
-                                      &sandbox_link_events, sandbox);
-        if (r >= 0)
-                return;
-        if (rundir_read_end(sandbox->manager->paths.run_dir, sandbox->id, &end) >= 0)
-                sandbox_take_reason(sandbox, end.reason, end.text);
-        else if (sandbox->reason == SANDBOX_REASON_NONE)
-                sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
-                                   "The process that held the virtual machine has gone.");
-        sandbox_kill_hard(sandbox);
-        sandbox_tear_down(sandbox);
-}
-
-static void sandbox_on_link_end(void *userdata, int r)
-{
-        Sandbox *sandbox = userdata;
-
-        log_debug("Sandbox %s: the link to its shim ended: %s", sandbox->id, strerror(-r));
-        shim_link_free(TAKE_PTR(sandbox->link));
-        if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
-                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-
-                error_set(&error, -EIO, ERROR_BOOT_FAILED,
-                          "uvm-shim ended before the virtual machine was ready; see journalctl -u "
-                          "uvmd.");
-                sandbox_fail(sandbox, -EIO, &error);
-                return;
-        }
-        sandbox_connect(sandbox);
-}
-
-const ShimLinkEvents sandbox_link_events = {
-        .on_message = sandbox_on_message,
-        .on_end = sandbox_on_link_end,
-};
-
-int sandbox_ask_agent(Sandbox *sandbox, uint32_t type, uint64_t process, const void *payload,
-                      size_t size, ShimReplyHandler handler, void *userdata)
-{
-        ShimMessage message = {
-                .type = SHIM_AGENT_REQUEST,
-                .agent_request =
-                        {
-                                .process = process,
-                                .type = type,
-                                .payload = payload,
-                                .payload_size = size,
-                        },
-        };
-
-        if (!sandbox->link)
-                return -ENOTCONN;
-        return shim_link_request(sandbox->link, &message, NULL, 0, handler, userdata);
-}
-
-void sandbox_adopt(Sandbox *sandbox)
-{
-        _cleanup_(freep) char *name = NULL;
-
-        switch (sandbox->state) {
-        case SANDBOX_CREATED:
-        case SANDBOX_STOPPED:
-                return;
-        case SANDBOX_STARTING:
-        case SANDBOX_RUNNING:
-        case SANDBOX_PAUSED:
-        case SANDBOX_STOPPING:
-        case SANDBOX_STATE_MAX_:
-                break;
-        }
-        idranges_take_base(sandbox->manager->ranges, sandbox->range_base);
-        name = sandbox_unit_name(sandbox);
-        if (name && unit_new(&sandbox->unit, sandbox->manager->bus, name, sandbox) >= 0)
-                unit_adopt(sandbox->unit);
-        sandbox_connect(sandbox);
 }
