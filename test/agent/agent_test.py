@@ -531,7 +531,7 @@ def native(function):
 @native
 def test_leaks(t):
     """After all of that the agent has no more fds, children or mounts than at the start."""
-    pid = subprocess.check_output(["pgrep", "-f", f"^[^ ]*uvm-agent --connect-unix {t.work} "], text=True).split()[-1]
+    pid = t.agent.pid
     with open(f"/proc/{pid}/mountinfo") as file:
         assert t.work not in file.read()
     children = open(f"/proc/{pid}/task/{pid}/children").read().split()
