@@ -30,6 +30,8 @@ const char setup_help[] = SETUP_HELP_PROCESS
         "      --log-driver DRIVER   journald or none\n"
         "      --memory-max SIZE, --memory-high SIZE, --cpu-quota PERCENT%, --cpu-weight N,\n"
         "      --io-weight N, --tasks-max N\n"
+        "      --device-read-bps DEVICE:RATE, --device-write-bps DEVICE:RATE,\n"
+        "      --device-read-iops DEVICE:RATE, --device-write-iops DEVICE:RATE\n"
         "                            limits of the virtual machine's scope on the host\n"
         "      --slice SLICE         where the scope goes (uvm.slice)\n"
         "      --firmware FILE       a firmware image made by uvm-mkfw\n"
@@ -63,6 +65,7 @@ enum {
         OPT_ENV_FILE,
         OPT_PRIVILEGED,
         OPT_DETACH_KEYS,
+        OPT_DEVICE_LIMIT, /* the first of SETUP_DEVICE_LIMITS_ */
 };
 
 #define SETUP_OPTIONS_PROCESS                                                                      \
@@ -102,6 +105,10 @@ static const struct option options_run[] = {
         {"cpu-weight", required_argument, NULL, OPT_CPU_WEIGHT},
         {"io-weight", required_argument, NULL, OPT_IO_WEIGHT},
         {"tasks-max", required_argument, NULL, OPT_TASKS_MAX},
+        {"device-read-bps", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_READ_BPS},
+        {"device-write-bps", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_WRITE_BPS},
+        {"device-read-iops", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_READ_IOPS},
+        {"device-write-iops", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_WRITE_IOPS},
         {"slice", required_argument, NULL, OPT_SLICE},
         {"firmware", required_argument, NULL, OPT_FIRMWARE},
         {"kernel-arguments", required_argument, NULL, OPT_KERNEL_ARGUMENTS},
@@ -230,6 +237,13 @@ static int setup_parse_limit(Setup *setup, const Verb *verb, int option)
                 return setup_count(verb, "--pids-limit", 1, 4194304, &setup->pids_limit);
         case OPT_BOOT_TIMEOUT:
                 return setup_seconds(verb, "--boot-timeout", &setup->boot_timeout_usec);
+        case OPT_DEVICE_LIMIT + SETUP_READ_BPS:
+        case OPT_DEVICE_LIMIT + SETUP_WRITE_BPS:
+        case OPT_DEVICE_LIMIT + SETUP_READ_IOPS:
+        case OPT_DEVICE_LIMIT + SETUP_WRITE_IOPS:
+                array_add(&setup->device_limits[option - OPT_DEVICE_LIMIT],
+                          &setup->n_device_limits[option - OPT_DEVICE_LIMIT], optarg);
+                return 0;
         default:
                 return client_fail("wrong arguments\nTry: uvmctl %s --help", verb->name);
         }
@@ -356,4 +370,6 @@ void setup_done(Setup *setup)
         free(setup->cap_add);
         free(setup->cap_drop);
         free(setup->ulimits);
+        for (int i = 0; i < SETUP_DEVICE_LIMITS_; i++)
+                free(setup->device_limits[i]);
 }

@@ -10,6 +10,15 @@
 #include "client/bus.h"
 #include "uvmctl/verbs.h"
 
+/* The limits of block devices: bytes or operations a second. */
+typedef enum SetupDeviceLimit {
+        SETUP_READ_BPS,
+        SETUP_WRITE_BPS,
+        SETUP_READ_IOPS,
+        SETUP_WRITE_IOPS,
+        SETUP_DEVICE_LIMITS_,
+} SetupDeviceLimit;
+
 /* Strings are borrowed from the command line unless said otherwise. */
 typedef struct Setup {
         /* the sandbox */
@@ -46,6 +55,8 @@ typedef struct Setup {
         size_t n_cap_drop;
         char **ulimits;
         size_t n_ulimits;
+        char **device_limits[SETUP_DEVICE_LIMITS_]; /* "DEVICE:RATE", checked when sent */
+        size_t n_device_limits[SETUP_DEVICE_LIMITS_];
 } Setup;
 
 #define SETUP_HELP_PROCESS                                                            \

@@ -150,6 +150,39 @@ static void dict_ulimits(Dict *dict, const Setup *setup)
         dict_close_array(dict);
 }
 
+/* "DEVICE:RATE" as (st); sizes may have a suffix. */
+static int append_device_limit(sd_bus_message *message, const char *text)
+{
+        const char *colon = strrchr(text, ':');
+        _cleanup_(freep) char *device = colon ? strndup(text, (size_t)(colon - text)) : NULL;
+        uint64_t rate;
+
+        if (!device || device[0] != '/' || parse_bytes(colon + 1, &rate) < 0 || rate == 0) {
+                client_warn("\"%s\" is not of the form DEVICE:RATE, such as /dev/vda:10m", text);
+                return -EINVAL;
+        }
+        return sd_bus_message_append(message, "(st)", device, rate);
+}
+
+static void dict_device_limits(Dict *dict, const Setup *setup)
+{
+        static const char *const keys[SETUP_DEVICE_LIMITS_] = {
+                [SETUP_READ_BPS] = "IOReadBandwidthMax",
+                [SETUP_WRITE_BPS] = "IOWriteBandwidthMax",
+                [SETUP_READ_IOPS] = "IOReadIOPSMax",
+                [SETUP_WRITE_IOPS] = "IOWriteIOPSMax",
+        };
+
+        for (int i = 0; i < SETUP_DEVICE_LIMITS_; i++) {
+                if (setup->n_device_limits[i] == 0)
+                        continue;
+                dict_open_array(dict, keys[i], "a(st)", "(st)");
+                for (size_t j = 0; j < setup->n_device_limits[i] && dict->r >= 0; j++)
+                        dict->r = append_device_limit(dict->message, setup->device_limits[i][j]);
+                dict_close_array(dict);
+        }
+}
+
 static void dict_firmware(Dict *dict, const Setup *setup)
 {
         _cleanup_(fd_closep) int fd = FD_NONE;
@@ -234,6 +267,7 @@ int setup_append_sandbox(const Setup *setup, sd_bus_message *message)
         dict_u64(&dict, "CPUWeight", setup->cpu_weight);
         dict_u64(&dict, "IOWeight", setup->io_weight);
         dict_u64(&dict, "TasksMax", setup->tasks_max);
+        dict_device_limits(&dict, setup);
         dict_pairs(&dict, "Labels", setup->labels, setup->n_labels, '=');
         dict_close(&dict);
         return dict_status(&dict);
