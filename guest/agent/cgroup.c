@@ -142,6 +142,30 @@ int cgroup_create(Cgroup *cgroup, Loop *loop, int root_fd, const char *name,
         return r < 0 ? fault_set(fault, r, "cannot watch memory.events of %s", name) : 0;
 }
 
+int cgroup_open_of(pid_t pid, int *ret_fd)
+{
+        _cleanup_(text_done) Text text = {};
+        char path[64], directory[4096];
+        const char *below;
+        int fd, r;
+
+        snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+        r = text_read(AT_FDCWD, path, &text);
+        if (r < 0)
+                return r;
+        text.data[strcspn(text.data, "\n")] = '\0';
+        /* "0::/path": cgroup2 is the only hierarchy. */
+        below = strncmp(text.data, "0::", 3) == 0 ? text.data + 3 : NULL;
+        if (!below || snprintf(directory, sizeof(directory), "%s%s", CGROUP_ROOT, below) >=
+                              (int)sizeof(directory))
+                return -EBADMSG;
+        fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno_neg();
+        *ret_fd = fd;
+        return 0;
+}
+
 void cgroup_done(Cgroup *cgroup)
 {
         loop_fd_remove(&cgroup->events);

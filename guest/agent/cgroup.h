@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/loop.h"
 #include "proto/agent.h"
@@ -32,6 +33,9 @@ int cgroup_open_root(int *ret_fd);
  * when a process was killed for lack of memory. 0 or -errno with @fault filled in. */
 int cgroup_create(Cgroup *cgroup, Loop *loop, int root_fd, const char *name,
                   const AgentLimits *limits, void (*oom)(Cgroup *cgroup), Fault *fault);
+
+/* Opens the group that the process @pid is in. 0 or -errno. */
+int cgroup_open_of(pid_t pid, int *ret_fd);
 
 /* Closes it; the group itself stays. Harmless on an all-zero object. */
 void cgroup_done(Cgroup *cgroup);

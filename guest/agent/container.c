@@ -334,6 +334,7 @@ void container_exec(Container *container, uint32_t request, AgentExec *exec)
                 r = fault_set(&fault, -EEXIST, "process %s", exec->process);
         else {
                 launch.join = first->pidfd;
+                launch.join_pid = first->pid;
                 r = container_launch(container, request, TAKE_PTR(exec->process), &exec->spec,
                                      &launch, &fault);
         }

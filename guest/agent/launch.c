@@ -14,6 +14,7 @@
 #include "base/wire.h"
 
 #include "agent/become.h"
+#include "agent/cgroup.h"
 #include "agent/launch.h"
 #include "agent/spawn.h"
 
@@ -50,6 +51,21 @@ static int enter_pid_namespace(int pidfd)
         return setns(pidfd, CLONE_NEWPID) < 0 ? errno_neg() : 0;
 }
 
+/*
+ * A group whose controllers the container has handed down takes no processes itself (EBUSY, "no
+ * internal processes"): then the group of the first process is where this one belongs.
+ */
+static int fork_beside(const Launch *launch, pid_t *ret_pid, int *ret_pidfd)
+{
+        _cleanup_(fd_closep) int group = FD_NONE;
+        int r = spawn_fork(0, launch->cgroup_fd, ret_pid, ret_pidfd);
+
+        if (r != -EBUSY)
+                return r;
+        r = cgroup_open_of(launch->join_pid, &group);
+        return r < 0 ? r : spawn_fork(0, group, ret_pid, ret_pidfd);
+}
+
 /* Births into the container's pid namespace for one child only. */
 static int fork_into(const Launch *launch, pid_t *ret_pid, int *ret_pidfd, Fault *fault)
 {
@@ -65,7 +81,7 @@ static int fork_into(const Launch *launch, pid_t *ret_pid, int *ret_pidfd, Fault
         r = self < 0 ? errno_neg() : enter_pid_namespace(launch->join);
         if (r < 0)
                 return fault_set(fault, r, "cannot enter the container's pid namespace");
-        r = spawn_fork(0, launch->cgroup_fd, ret_pid, ret_pidfd);
+        r = fork_beside(launch, ret_pid, ret_pidfd);
         if (r == 0 && *ret_pid == 0)
                 return 0;
         /* An agent whose children would all be born in a container is of no use. */

@@ -23,7 +23,8 @@ typedef struct Launch {
         const char *state;                   /* the agent's directory */
         const AgentContainerSpec *container; /* for a container's first process, else NULL */
         const AgentProcessSpec *process;
-        int join;      /* pidfd of the container's first process, or FD_NONE */
+        int join; /* pidfd of the container's first process, or FD_NONE */
+        pid_t join_pid;
         int cgroup_fd; /* FD_NONE: stay in the agent's */
         int stdio[3];  /* the child's ends; FD_NONE: /dev/null, or the terminal */
 } Launch;

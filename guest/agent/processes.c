@@ -18,6 +18,7 @@
 #include "agent/procstat.h"
 #include "agent/report.h"
 
+#define KIB         1024
 #define COMMAND_MAX 1023
 /* Together less than a reply holds: so many processes, or so many bytes of them. */
 #define PROCESSES_MAX 1024
@@ -111,6 +112,19 @@ static char *command_line(int directory, const char *name)
         return strdup(line);
 }
 
+/*
+ * What it has in memory. The counter in stat lags behind by up to 64 pages (SPLIT_RSS_COUNTING),
+ * which is all there is of a small program.
+ */
+static uint64_t resident(int directory, const ProcStat *stat)
+{
+        _cleanup_(text_done) Text rollup = {};
+
+        if (text_read(directory, "smaps_rollup", &rollup) == 0 && rollup.size > 0)
+                return text_get_u64(&rollup, "Rss") * KIB;
+        return stat->rss_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* The pid of another process as the container sees it; 0: it is gone. */
 static uint32_t own_pid(int proc, uint32_t pid)
 {
@@ -146,7 +160,7 @@ static int describe(int proc, int directory, uint32_t pid, const Text *passwd,
                 .state = parsed.state,
                 .tty = tty_number(parsed.tty),
                 .cpu_usec = ticks_to_usec(parsed.cpu_ticks),
-                .rss = parsed.rss_pages * (uint64_t)sysconf(_SC_PAGESIZE),
+                .rss = resident(directory, &parsed),
                 .size = parsed.size,
                 .age_usec = age(parsed.start_ticks),
                 .command = command_line(directory, parsed.name),

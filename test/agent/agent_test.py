@@ -516,6 +516,23 @@ def test_group_stats(t):
 
 
 @in_guest
+def test_own_groups(t):
+    """A container that divides its own cgroup can still be entered."""
+    name = t.name()
+    spec = t.spec(mounts=MOUNTS + [mount(M_CGROUP, "/sys/fs/cgroup", flags=NOSUID | NODEV | NOEXEC)])
+    first = t.host.run(name, spec, ["sh", "-c", "cd /sys/fs/cgroup && mkdir a && echo 1 > a/cgroup.procs && "
+                                    "echo +pids > cgroup.subtree_control && echo ok; exec sleep 1000"])
+    while first.output[1] != b"ok\n":
+        assert not first.output[2], first.output[2]
+        time.sleep(0.01)
+    process = t.host.exec(name, "x", ["cat", "/proc/self/cgroup"])
+    assert t.host.end(name, process, "x").code == 0 and process.output[1] == b"0::/a\n", process.output
+    t.host.signal(name, 9, everything=True)
+    assert t.host.end(name, first).code == 137
+    t.host.delete(name)
+
+
+@in_guest
 def test_empty_slot(t):
     for kind in (PLUG, UNPLUG):
         reply = t.refused(t.host.call, kind, struct.pack("<I", 200))
@@ -560,7 +577,7 @@ TESTS = [test_hello, test_output_and_codes, test_not_found, test_environment, te
          test_slow_reader, test_reader_gone, test_exec, test_held_pipe, test_many_execs, test_link_break,
          test_terminal, test_terminal_exec, test_signals, test_stats_and_processes, test_created_and_killed,
          test_limits_of_cgroups, test_out_of_memory, test_devices, test_shared_tag, test_group_stats,
-         test_empty_slot, test_leaks, test_shutdown]
+         test_own_groups, test_empty_slot, test_leaks, test_shutdown]
 
 
 def missing(programs):
