@@ -84,7 +84,7 @@ typedef struct Cleanup {
         CodecStrings tags; /* shares that nobody uses any more */
 } Cleanup;
 
-static int cleanup_run(void *argument)
+static int cleanup_run(void *argument, int output)
 {
         Cleanup *cleanup = argument;
         Guest *guest = cleanup->container->guest;
@@ -98,7 +98,7 @@ static int cleanup_run(void *argument)
         return result;
 }
 
-static void cleanup_done(void *context, int r)
+static void cleanup_done(void *context, int r, int output)
 {
         Container *container = context;
         Guest *guest = container->guest;
@@ -127,7 +127,7 @@ static void container_clean_up(Container *container)
         r = worker_start(container->guest->loop, cleanup_run, &cleanup, cleanup_done, container);
         shares_names_free(&cleanup.tags);
         if (r < 0)
-                cleanup_done(container, r);
+                cleanup_done(container, r, FD_NONE);
 }
 
 /*

@@ -204,8 +204,12 @@ static int run(const Options *options)
         r = link_start(&guest.link, guest.loop, guest.unix_directory);
         if (r == 0)
                 r = loop_run(guest.loop);
-        if (r < 0)
+        if (r < 0) {
+                AgentGoodbye goodbye = {.reason = AGENT_GOODBYE_FAILED, .text = strerror(-r)};
+
                 log_error_errno(r, "the agent can't go on");
+                link_send_goodbye(&guest.link, &goodbye);
+        }
         /* Nothing is freed: PID 1 resets the machine next, and in tests this process ends. */
         return r;
 }

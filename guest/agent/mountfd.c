@@ -12,7 +12,8 @@
 
 #include "agent/mountfd.h"
 
-#define DETACH 2 /* MNT_DETACH: <sys/mount.h> and <linux/mount.h> can't be had together */
+#define OPEN_TRIES 1000
+#define DETACH     2 /* MNT_DETACH: <sys/mount.h> and <linux/mount.h> can't be had together */
 
 /* The kernel's message, "e tmpfs: Unknown parameter 'x'", without its letter. */
 static void read_message(int fs, char *text, unsigned size)
@@ -137,8 +138,15 @@ int mountfd_open_in_root(int root, const char *path, int flags, int *ret_fd)
                 .flags = (uint64_t)(flags | O_CLOEXEC),
                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
         };
-        int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+        int fd = FD_NONE;
 
+        /* ".." below a root is refused with EAGAIN while anything on the machine is renamed or
+         * mounted: openat2(2). */
+        for (unsigned i = 0; fd < 0 && i < OPEN_TRIES; i++) {
+                fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+                if (fd < 0 && errno != EAGAIN)
+                        break;
+        }
         if (fd < 0)
                 return errno_neg();
         *ret_fd = fd;

@@ -18,7 +18,7 @@ typedef struct Plug {
         bool bind;
 } Plug;
 
-static int plug_run(void *argument)
+static int plug_run(void *argument, int output)
 {
         const Plug *plug = argument;
         char name[32];
@@ -27,7 +27,7 @@ static int plug_run(void *argument)
         return text_write(AT_FDCWD, plug->bind ? DRIVER "bind" : DRIVER "unbind", name, (size_t)n);
 }
 
-static void plug_done(void *context, int r)
+static void plug_done(void *context, int r, int output)
 {
         Plug *plug = context;
 

@@ -1,5 +1,4 @@
-/* The list of PROCESSES; see report.h. All of it may change while it is read: what goes is left out.
- */
+/* The list of PROCESSES; see report.h. It changes while it is read: what goes is left out. */
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,11 +11,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/io.h"
 
 #include "agent/mountfd.h"
 #include "agent/passwd.h"
 #include "agent/procstat.h"
 #include "agent/report.h"
+#include "agent/worker.h"
 
 #define KIB         1024
 #define COMMAND_MAX 1023
@@ -205,9 +206,9 @@ static void add_process(int proc, const char *name, const Member *member, const 
                   (info->command ? strlen(info->command) : 0);
 }
 
-int report_processes(const Container *container, AgentProcesses *ret)
+static int list_processes(Container *container, AgentProcesses *ret)
 {
-        Process *first = container_find_process((Container *)container, "");
+        Process *first = container_find_process(container, "");
         _cleanup_(text_done) Text passwd = {};
         DIR *directory;
         struct dirent *entry;
@@ -232,4 +233,65 @@ int report_processes(const Container *container, AgentProcesses *ret)
                         add_process(dirfd(directory), entry->d_name, &member, &passwd, &bytes, ret);
         closedir(directory);
         return 0;
+}
+
+typedef struct Listing {
+        Guest *guest;
+        uint32_t request;
+} Listing;
+
+/* In the worker. */
+static int listing_run(void *argument, int output)
+{
+        _cleanup_(freep) uint8_t *payload = malloc(FRAME_PAYLOAD_MAX);
+        AgentProcesses processes;
+        size_t size;
+        int r = payload ? list_processes(argument, &processes) : -ENOMEM;
+
+        if (r < 0)
+                return r;
+        r = agent_processes_encode(&processes, payload, FRAME_PAYLOAD_MAX, &size);
+        agent_processes_done(&processes);
+        return r < 0 ? r : io_write_full(output, payload, size);
+}
+
+static int listing_answer(const Listing *listing, int output)
+{
+        _cleanup_(freep) uint8_t *payload = malloc(FRAME_PAYLOAD_MAX);
+        ssize_t n;
+
+        if (!payload)
+                return -ENOMEM;
+        n = pread(output, payload, FRAME_PAYLOAD_MAX, 0);
+        if (n < 0)
+                return errno_neg();
+        guest_reply_payload(listing->guest, listing->request, payload, (size_t)n);
+        return 0;
+}
+
+static void listing_done(void *context, int r, int output)
+{
+        Listing *listing = context;
+
+        if (r == 0)
+                r = listing_answer(listing, output);
+        if (r < 0)
+                guest_reply_error(listing->guest, listing->request, r, "cannot list the processes");
+        free(listing);
+}
+
+void processes_answer(Container *container, uint32_t request)
+{
+        Listing *listing = malloc(sizeof(*listing));
+        int r = -ENOMEM;
+
+        if (listing) {
+                *listing = (Listing){.guest = container->guest, .request = request};
+                r = worker_start(container->guest->loop, listing_run, container, listing_done,
+                                 listing);
+        }
+        if (r < 0) {
+                guest_reply_error(container->guest, request, r, "cannot list the processes");
+                free(listing);
+        }
 }

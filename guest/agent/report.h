@@ -8,5 +8,8 @@
 /* @container NULL: of the machine. */
 void report_stats(Guest *guest, const Container *container, AgentStats *ret);
 
-/* The processes of the container; free with agent_processes_done(). 0 or -errno. */
-int report_processes(const Container *container, AgentProcesses *ret);
+/*
+ * Answers request @request with the processes of the container: late, because a worker reads them.
+ * What /proc says of a process may have to be fetched from its memory, and so from a file server.
+ */
+void processes_answer(Container *container, uint32_t request);

@@ -94,23 +94,6 @@ static void reply_stats(Guest *guest, uint32_t id, const Container *container)
                 guest_reply_payload(guest, id, payload, size);
 }
 
-static void reply_processes(Guest *guest, uint32_t id, const Container *container)
-{
-        _cleanup_(freep) uint8_t *payload = malloc(FRAME_PAYLOAD_MAX);
-        AgentProcesses processes;
-        size_t size;
-        int r = payload ? report_processes(container, &processes) : -ENOMEM;
-
-        if (r == 0) {
-                r = agent_processes_encode(&processes, payload, FRAME_PAYLOAD_MAX, &size);
-                agent_processes_done(&processes);
-        }
-        if (r < 0)
-                guest_reply_error(guest, id, r, "cannot list the processes of %s", container->id);
-        else
-                guest_reply_payload(guest, id, payload, size);
-}
-
 /* The requests whose payload is the name of a container. */
 static int handle_container(Guest *guest, const Frame *frame)
 {
@@ -134,7 +117,7 @@ static int handle_container(Guest *guest, const Frame *frame)
         else if (frame->type == AGENT_REQUEST_STATS)
                 reply_stats(guest, frame->id, container);
         else
-                reply_processes(guest, frame->id, container);
+                processes_answer(container, frame->id);
         return 0;
 }
 

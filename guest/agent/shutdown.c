@@ -60,13 +60,13 @@ static int on_sync_limit(LoopTimer *timer)
         return 0;
 }
 
-static int sync_run(void *argument)
+static int sync_run(void *argument, int output)
 {
         sync();
         return 0;
 }
 
-static void sync_done(void *context, int r)
+static void sync_done(void *context, int r, int output)
 {
         Guest *guest = context;
 

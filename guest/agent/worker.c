@@ -1,8 +1,7 @@
 /* Work that may block; see worker.h. */
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -16,10 +15,19 @@
 
 struct Worker {
         int pidfd;
+        int output; /* a file in memory */
         LoopFd exit;
         WorkerDone done;
         void *context;
 };
+
+static void worker_free(Worker *worker)
+{
+        loop_fd_remove(&worker->exit);
+        fd_close(worker->pidfd);
+        fd_close(worker->output);
+        free(worker);
+}
 
 static int worker_on_exit(LoopFd *source, uint32_t events)
 {
@@ -31,22 +39,20 @@ static int worker_on_exit(LoopFd *source, uint32_t events)
 
         if (r == -EAGAIN)
                 return 0;
-        loop_fd_remove(source);
-        fd_close(worker->pidfd);
-        free(worker);
         if (r == 0)
                 r = status.signal ? -EINTR : -status.exit_code;
-        done(context, r);
+        done(context, r, worker->output);
+        worker_free(worker);
         return 0;
 }
 
-__attribute__((noreturn)) static void worker_main(WorkerFunction run, void *argument)
+__attribute__((noreturn)) static void worker_main(WorkerFunction run, void *argument, int output)
 {
-        int r;
-
         /* What the agent closes must be closed, also while this goes on. */
-        syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0U);
-        r = run(argument);
+        int r = fd_pass_to_exec(&output, 1, STDERR_FILENO + 1);
+
+        if (r == 0)
+                r = run(argument, STDERR_FILENO + 1);
         _exit(r < 0 && r >= -RESULT_MAX ? -r : r == 0 ? 0 : EIO);
 }
 
@@ -58,14 +64,14 @@ int worker_start(Loop *loop, WorkerFunction run, void *argument, WorkerDone done
 
         if (!worker)
                 return -ENOMEM;
-        worker->done = done;
-        worker->context = context;
-        r = spawn_fork(0, FD_NONE, &pid, &worker->pidfd);
+        *worker = (Worker){.pidfd = FD_NONE, .done = done, .context = context};
+        worker->output = memfd_create("worker", MFD_CLOEXEC);
+        r = worker->output < 0 ? errno_neg() : spawn_fork(0, FD_NONE, &pid, &worker->pidfd);
         if (r == 0 && pid == 0)
-                worker_main(run, argument);
+                worker_main(run, argument, worker->output);
         if (r == 0)
                 r = loop_fd_add(loop, &worker->exit, worker->pidfd, EPOLLIN, worker_on_exit);
         if (r < 0)
-                free(worker);
+                worker_free(worker);
         return r;
 }

@@ -1,6 +1,7 @@
 /*
  * Work that may block, done by a forked child of the agent: the loop never waits. A worker's result
- * is its exit status; it has copies of the agent's memory and none of its fds but 0, 1 and 2.
+ * is its exit status; it has copies of the agent's memory and none of its fds but 0, 1, 2
+ * and one to write to.
  */
 #pragma once
 
@@ -8,10 +9,11 @@
 
 typedef struct Worker Worker;
 
-/* Runs in the child: 0 or -errno. */
-typedef int (*WorkerFunction)(void *argument);
-/* Called in the agent with the result; -EINTR if the child was killed. */
-typedef void (*WorkerDone)(void *context, int r);
+/* Runs in the child: 0 or -errno. What it writes to @output is handed to the agent. */
+typedef int (*WorkerFunction)(void *argument, int output);
+/* Called in the agent with the result; -EINTR if the child was killed. @output is a file with what
+ * the child wrote, its position at the end; borrowed. */
+typedef void (*WorkerDone)(void *context, int r, int output);
 
 /* @argument is used in the child only. 0 or -errno, then @done isn't called. */
 int worker_start(Loop *loop, WorkerFunction run, void *argument, WorkerDone done, void *context);
