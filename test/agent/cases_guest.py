@@ -1,0 +1,123 @@
+"""What needs a machine of its own: cgroup2, device rules, 9p, slots; and the end of either."""
+
+import os
+import struct
+import time
+
+from frame import *  # noqa: F403 pylint: disable=wildcard-import,unused-wildcard-import
+
+
+@in_guest
+def test_limits_of_cgroups(t):
+    spec = t.spec(limits=(16 << 20, 20, 0, 0, 50),
+                  mounts=MOUNTS + [mount(M_CGROUP, "/sys/fs/cgroup", flags=RO | NOSUID | NODEV | NOEXEC)])
+    _, out, _ = t.sh("cd /sys/fs/cgroup && cat memory.max pids.max cpu.weight; cat /proc/self/cgroup", spec=spec)
+    assert out == f"{16 << 20}\n20\n50\n0::/\n", out
+    code, _, err = t.sh("for i in $(seq 40); do sleep 5 & done", spec=spec)
+    assert code != 0 and "fork" in err, err
+
+
+@in_guest
+def test_out_of_memory(t):
+    name = t.name()
+    process = t.host.run(name, t.spec(limits=(16 << 20, 0, 0, 0, 0)),
+                         ["sh", "-c", "head -c 100000000 /dev/zero | tail; echo status $?; exit 3"])
+    exit = t.host.end(name, process)
+    assert exit.oom and exit.stdout == len(process.output[1]), exit.__dict__
+    t.host.delete(name)
+    kinds = [kind for kind, _ in t.host.others]
+    assert OOM in kinds
+    t.host.others.clear()
+
+
+@in_guest
+def test_devices(t):
+    """Nodes can be made with MKNOD, but only the usual devices open."""
+    caps = CAPS | 1 << 27
+    code, out, err = t.sh("mknod /tmp/kmsg c 1 11; mknod /tmp/full c 1 7; cat /tmp/kmsg; "
+                          "echo x > /tmp/full; head -c 3 /dev/urandom | wc -c",
+                          caps=(caps,) * 3 + (0, 0), spec=t.spec(mounts=[
+                              m for m in MOUNTS[:-1]] + [mount(M_TMPFS, "/tmp")]))
+    assert "/tmp/kmsg': Operation not permitted" in err and "No space left" in err and out == "3\n", err
+
+
+@in_guest
+def test_shared_tag(t):
+    """A tag that two containers use is mounted once, and again after both have gone."""
+    for _ in range(3):
+        names = [t.name(), t.name()]
+        spec = t.spec(mounts=MOUNTS + [mount(M_9P, "/mnt", source="root", subpath="etc"),
+                                       mount(M_9P, "/etc/hosts", source="root", subpath="etc/group", flags=RO)])
+        processes = [t.host.run(name, spec, ["sh", "-c", "cat /mnt/plain; wc -l < /etc/hosts; cat > /dev/null"],
+                                attach=STDIN | STDOUT) for name in names]
+        for name, process in zip(names, processes):
+            process.stream(0).shutdown(1)
+            assert t.host.end(name, process).code == 0
+            assert process.output[1] == b"no program\n3\n", process.output
+            t.host.delete(name)
+
+
+@in_guest
+def test_group_stats(t):
+    name = t.name()
+    process = t.host.run(name, t.spec(limits=(64 << 20, 10, 0, 0, 0)),
+                         ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; echo; sleep 100"])
+    while not process.output[1]:
+        time.sleep(0.01)
+    values = Reader(t.host.call(STATS, text(name))).get("17Q")
+    assert values[0] > 1000 and values[3] > 4096 and values[5] == 64 << 20 and values[7] >= 1 and values[8] == 10, values
+    t.host.signal(name, 9, everything=True)
+    assert t.host.end(name, process).code == 137
+    t.host.delete(name)
+
+
+@in_guest
+def test_own_groups(t):
+    """A container that divides its own cgroup can still be entered."""
+    name = t.name()
+    spec = t.spec(mounts=MOUNTS + [mount(M_CGROUP, "/sys/fs/cgroup", flags=NOSUID | NODEV | NOEXEC)])
+    first = t.host.run(name, spec, ["sh", "-c", "cd /sys/fs/cgroup && mkdir a && echo 1 > a/cgroup.procs && "
+                                    "echo +pids > cgroup.subtree_control && echo ok; exec sleep 1000"])
+    while first.output[1] != b"ok\n":
+        assert not first.output[2], first.output[2]
+        time.sleep(0.01)
+    process = t.host.exec(name, "x", ["cat", "/proc/self/cgroup"])
+    assert t.host.end(name, process, "x").code == 0 and process.output[1] == b"0::/a\n", process.output
+    t.host.signal(name, 9, everything=True)
+    assert t.host.end(name, first).code == 137
+    t.host.delete(name)
+
+
+@in_guest
+def test_empty_slot(t):
+    for kind in (PLUG, UNPLUG):
+        reply = t.refused(t.host.call, kind, struct.pack("<I", 200))
+        assert reply.code == 19, reply
+
+
+@native
+def test_leaks(t):
+    """After all of that the agent has no more fds, children or mounts than at the start."""
+    t.host.call(PING)  # what the agent does behind its last reply has been done then
+    pid = t.agent.pid
+    with open(f"/proc/{pid}/mountinfo") as file:
+        assert t.work not in file.read()
+    children = open(f"/proc/{pid}/task/{pid}/children").read().split()
+    assert children == [], children
+    fds = sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    assert len(fds) <= 6, fds
+
+
+def test_shutdown(t):
+    name = t.name()
+    polite = t.host.run(name, t.spec(), ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done"])
+    while polite.output[1] != b"up\n":
+        time.sleep(0.01)
+    t.host.call(SHUTDOWN, struct.pack("<Q", 60000000))
+    exit = t.host.end(name, polite)
+    assert exit.code == 0 and polite.output[1] == b"up\nbye\n"
+    while not t.host.others:
+        t.host.take()
+    kind, payload = t.host.others.pop()
+    assert kind == GOODBYE and payload[8] == 0
+    assert t.agent.wait(LIMIT) == 0
