@@ -145,8 +145,8 @@ idle_container() {
 processes_of() {
         local pid cgroup
         cgroup=/sys/fs/cgroup$(systemctl show -P ControlGroup "$1")
-        for pid in $(find "$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null); do
-                if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]; then
+        find "$cgroup" -name cgroup.procs -exec cat {} + | while read -r pid; do
+                if [ "$(cat "/proc/$pid/comm")" = "$2" ]; then
                         echo "$pid"
                 fi
         done
