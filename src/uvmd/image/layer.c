@@ -193,7 +193,9 @@ static int layer_write_data(Layer *layer, int fd)
                                 return errno_neg();
                         done += (size_t)n;
                 }
-                end = at + (la_int64_t)size;
+                /* A hole at the end comes as an empty block behind it, which writes nothing. */
+                if (size > 0)
+                        end = at + (la_int64_t)size;
         }
         if (r != ARCHIVE_EOF)
                 return layer_archive_failed(layer);
