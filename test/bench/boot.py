@@ -132,9 +132,7 @@ def trace(name, value):
 
 def host_setup(command):
     """Milliseconds from exec to the first KVM_RUN, by the kernel's own trace of it."""
-    trace('trace_clock', 'mono')
     trace('trace', '')
-    trace('events/kvm/kvm_entry/enable', '1')
     pipe = open(TRACING + '/trace_pipe', 'rb', buffering=0)
     start = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -145,7 +143,6 @@ def host_setup(command):
             line = pipe.read(4096).split(b'\n')[0]
         return 1000 * (float(re.search(rb' (\d+\.\d+): kvm_entry', line)[1]) - start)
     finally:
-        trace('events/kvm/kvm_entry/enable', '0')
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         pipe.close()
@@ -166,6 +163,9 @@ def main():
     directory, rounds = sys.argv[1], int(sys.argv[2])
     subprocess.run(['modprobe', 'vhost_vsock'], check=True)
     Agents().start()
+    # On for the whole run: to turn it on and off patches the kernel, which costs more than it does.
+    trace('trace_clock', 'mono')
+    trace('events/kvm/kvm_entry/enable', '1')
     commands = {'uvm-vmm': ours(directory), 'qemu': microvm(directory)}
     results = {program: [] for program in commands}
     setups = {program: [] for program in commands}
