@@ -15,8 +15,11 @@ static void sandbox_take_reason(Sandbox *sandbox, ShimReason reason, const char 
         /* A stop that was asked for looks to the shim like any end that is no fault. */
         bool fault = reason == SHIM_REASON_PANIC || reason == SHIM_REASON_CRASH ||
                      reason == SHIM_REASON_OOM;
+        /* When the shim begins to stop it knows why; what there is to tell it knows at the end. */
+        bool untold = (int)sandbox->reason == (int)reason &&
+                      (!sandbox->reason_text || !sandbox->reason_text[0]);
 
-        if (sandbox->reason != SANDBOX_REASON_NONE && !fault)
+        if (sandbox->reason != SANDBOX_REASON_NONE && !fault && !untold)
                 return;
         _Static_assert((int)SHIM_REASON_BOOT_TIMEOUT == (int)SANDBOX_REASON_BOOT_TIMEOUT,
                        "the reasons of the shim come first and in the same order");
