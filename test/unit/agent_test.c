@@ -21,23 +21,18 @@ static const AgentMount mounts[] = {
          .msize = 65536},
 };
 
-static const AgentProcessSpec process = {
-        .token = 0x1122334455667788,
-        .attach = AGENT_ATTACH_TTY | AGENT_ATTACH_STDIN,
-        .rows = 24,
-        .columns = 80,
-        .argv = {words, 3},
-        .env = {variables, 2},
-        .cwd = (char *)"/tmp",
-        .user = (char *)"nobody:users",
-        .groups = {words, 1},
-        .capabilities = {AGENT_CAPABILITIES_DEFAULT, 1, 2, 3, 4},
-        .rlimits = (AgentRlimit *)rlimits,
-        .n_rlimits = 2,
-        .no_new_privileges = true,
-        .oom_score_adj = -500,
-        .umask = AGENT_UMASK_DEFAULT,
-};
+/* A constant of its own would be no constant expression to clang. */
+#define PROCESS                                                                               \
+        {                                                                                     \
+                .token = 0x1122334455667788, .attach = AGENT_ATTACH_TTY | AGENT_ATTACH_STDIN, \
+                .rows = 24, .columns = 80, .argv = {words, 3}, .env = {variables, 2},         \
+                .cwd = (char *)"/tmp", .user = (char *)"nobody:users", .groups = {words, 1},  \
+                .capabilities = {AGENT_CAPABILITIES_DEFAULT, 1, 2, 3, 4},                     \
+                .rlimits = (AgentRlimit *)rlimits, .n_rlimits = 2, .no_new_privileges = true, \
+                .oom_score_adj = -500, .umask = AGENT_UMASK_DEFAULT,                          \
+        }
+
+static const AgentProcessSpec process = PROCESS;
 
 static const AgentCreate create = {
         .container = (char *)"0123456789abcdef",
@@ -55,7 +50,7 @@ static const AgentCreate create = {
                         .masked_paths = {words, 2},
                         .limits = {.memory = 64 << 20, .pids = 100, .cpu_weight = 50},
                 },
-        .process = process,
+        .process = PROCESS,
 };
 
 static uint8_t space[FRAME_PAYLOAD_MAX];
