@@ -87,6 +87,9 @@ int container_new(Container **ret, Sandbox *sandbox, const char *name, Container
         if (!image)
                 return error_set(error, -ENOENT, ERROR_NO_SUCH_IMAGE,
                                  "There is no image \"%s\"; import it first.", config->image);
+        /* The main container and its sandbox are one thing to people, under one name. */
+        if (!name[0] && config->main && !sandbox_find_container(sandbox, sandbox->name))
+                name = sandbox->name;
         r = id_generate(id);
         if (r >= 0)
                 r = container_new_empty(&container, sandbox, id);
