@@ -307,7 +307,27 @@ static void test_read_only(void)
         unit_assert_int(guest_lopen(guest, 1, O_RDONLY), 0);
         unit_assert_int(guest_read(guest, 1, 0, text), 0);
         unit_assert_int(guest_write(guest, 1, 0, "x", 1), -EROFS);
+        guest_close(guest);
+}
+
+/* Its files are other machines', too: a guest's locks leave no trace on them, and see none. */
+static void test_read_only_locks(void)
+{
+        Guest *guest = guest_open_with(p9_limits_for(64), true);
+        struct flock seen = {.l_type = F_WRLCK};
+        int host = openat(guest->dir, "file", O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+
+        unit_assert(host >= 0);
+        unit_assert_int(guest_walk(guest, GUEST_ROOT, 1, "file"), 0);
+        unit_assert_int(guest_lopen(guest, 1, O_RDONLY), 0);
         unit_assert_int(guest_lock(guest, 1, P9_LOCK_READ, 0, 0), P9_LOCK_SUCCESS);
+        unit_assert_int(fcntl(host, F_OFD_GETLK, &seen), 0);
+        unit_assert_int(seen.l_type, F_UNLCK);
+        unit_assert_int(fcntl(host, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK}), 0);
+        unit_assert_int(guest_lock(guest, 1, P9_LOCK_READ, 0, 0), P9_LOCK_SUCCESS);
+        unit_assert_int(guest_lock(guest, 1, P9_LOCK_WRITE, 0, 0), P9_LOCK_SUCCESS);
+        unit_assert_int(guest_lock(guest, 1, 3, 0, 0), -EINVAL);
+        unit_assert_int(close(host), 0);
         guest_close(guest);
 }
 
@@ -337,4 +357,4 @@ UNIT_MAIN(UNIT_TEST(test_version), UNIT_TEST(test_version_ends_session), UNIT_TE
           UNIT_TEST(test_flush), UNIT_TEST(test_unknown_message), UNIT_TEST(test_broken_frames),
           UNIT_TEST(test_reply_room), UNIT_TEST(test_message_size), UNIT_TEST(test_fid_limit),
           UNIT_TEST(test_node_limit), UNIT_TEST(test_file_limit), UNIT_TEST(test_xattr_limit),
-          UNIT_TEST(test_read_only), UNIT_TEST(test_single_file))
+          UNIT_TEST(test_read_only), UNIT_TEST(test_read_only_locks), UNIT_TEST(test_single_file))

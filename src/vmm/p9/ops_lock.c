@@ -5,6 +5,10 @@
  * programs and other fids see one another. The guest's kernel has settled its own processes' fcntl
  * locks before it asks; flock() comes as a lock of the whole file. Nothing here waits: the guest
  * asks again until P9_LOCK_BLOCKED ends (fs/9p/vfs_file.c, mount option locktimeout).
+ *
+ * A read-only export has no locks on the host: nobody there writes what they could guard, other
+ * machines share its files and would see them, and the host's kernel (Linux 6.1: filelock_init() of
+ * fs/locks.c) charges their records to no cgroup, however many a guest asks for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +20,7 @@
 /*
  * The kernel wants an fd open for reading to lock for reading, and for writing likewise; flock()
  * in the guest wants neither. So a fid that is open for one only locks by a second fd, open for
- * both. Where that isn't to be had (a read-only export) its own has to do.
+ * both. Where that isn't to be had its own has to do.
  */
 static int p9_lock_fd(P9Request *request)
 {
@@ -24,7 +28,7 @@ static int p9_lock_fd(P9Request *request)
         P9Fid *fid = request->fid;
         int fd;
 
-        if (fid->access == O_RDWR || fid->node->tree->read_only)
+        if (fid->access == O_RDWR)
                 return fid->fd;
         if (fid->lock_fd < 0 && p9_fid_may_open(fids) == 0 &&
             p9_tree_reopen(fid->node->tree, fid->fd, O_RDWR, &fd) == 0)
@@ -63,7 +67,8 @@ int p9_do_lock(P9Request *request)
         if (r < 0)
                 return r;
         lock.l_type = types[request->message.lock.type];
-        if (fcntl(p9_lock_fd(request), F_OFD_SETLK, &lock) == 0)
+        if (request->fid->node->tree->read_only ||
+            fcntl(p9_lock_fd(request), F_OFD_SETLK, &lock) == 0)
                 p9_put_lock(&request->reply, P9_LOCK_SUCCESS);
         else if (errno == EAGAIN || errno == EACCES)
                 p9_put_lock(&request->reply, P9_LOCK_BLOCKED);
@@ -88,7 +93,9 @@ int p9_do_getlock(P9Request *request)
         if (r < 0)
                 return r;
         lock.l_type = request->message.lock.type == P9_LOCK_READ ? F_RDLCK : F_WRLCK;
-        if (fcntl(p9_lock_fd(request), F_OFD_GETLK, &lock) < 0)
+        if (request->fid->node->tree->read_only)
+                lock.l_type = F_UNLCK;
+        else if (fcntl(p9_lock_fd(request), F_OFD_GETLK, &lock) < 0)
                 return errno_neg();
         if (lock.l_type != F_UNLCK)
                 type = lock.l_type == F_RDLCK ? P9_LOCK_READ : P9_LOCK_WRITE;
