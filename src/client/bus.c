@@ -1,4 +1,5 @@
 /* Calls to uvmd; see bus.h. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -24,13 +25,20 @@ const char *client_interface_name(ClientInterface interface)
         return client_interfaces[interface];
 }
 
+/* A guest's words may be in the text: none of them may steer the user's terminal. */
 static void client_print(int error, const char *format, va_list arguments)
 {
-        fprintf(stderr, "%s: ", program_invocation_short_name);
-        vfprintf(stderr, format, arguments);
-        if (error)
-                fprintf(stderr, ": %s", strerror(error));
-        fputc('\n', stderr);
+        _cleanup_(freep) char *text = NULL;
+
+        if (vasprintf(&text, format, arguments) < 0) {
+                text = NULL;
+                return;
+        }
+        for (char *at = text; *at; at++)
+                if (iscntrl((unsigned char)*at) && *at != '\n' && *at != '\t')
+                        *at = '?';
+        fprintf(stderr, "%s: %s%s%s\n", program_invocation_short_name, text, error ? ": " : "",
+                error ? strerror(error) : "");
 }
 
 void client_warn(const char *format, ...)

@@ -7,11 +7,12 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "uvmd/bus/console.h"
 #include "uvmd/errors.h"
 
 int error_set(sd_bus_error *error, int r, const char *name, const char *format, ...)
 {
-        _cleanup_(freep) char *text = NULL;
+        _cleanup_(freep) char *text = NULL, *clean = NULL;
         va_list arguments;
         int n;
 
@@ -24,7 +25,11 @@ int error_set(sd_bus_error *error, int r, const char *name, const char *format, 
                 text = NULL;
                 return -ENOMEM;
         }
-        sd_bus_error_set(error, name, text);
+        /* The guest's own words may be in it, and a text that is no UTF-8 could not be sent. */
+        clean = console_to_text(text, (size_t)n);
+        if (!clean)
+                return -ENOMEM;
+        sd_bus_error_set(error, name, clean);
         return r;
 }
 
