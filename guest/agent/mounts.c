@@ -218,6 +218,9 @@ int mounts_add(const char *state, int root, const AgentMount *mount, Fault *faul
                 return add_new(root, mount, "mqueue", NULL, fault);
         case AGENT_MOUNT_CGROUP:
                 return add_new(root, mount, "cgroup2", NULL, fault);
+        case AGENT_MOUNT_BLOCK:
+        case AGENT_MOUNT_DEVICE:
+                return fault_set(fault, -EOPNOTSUPP, "disk on %s", mount->target);
         case AGENT_MOUNT_MAX_:
                 break;
         }

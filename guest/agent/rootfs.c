@@ -109,6 +109,8 @@ static int make_root(const char *state, const AgentRoot *root, int *ret_fd, Faul
                 return 0;
         case AGENT_UPPER_MEMORY:
                 return make_overlay(state, root, lower, ret_fd, fault);
+        case AGENT_UPPER_BLOCK:
+                return fault_set(fault, -EOPNOTSUPP, "writable layer on a disk");
         case AGENT_UPPER_MAX_:
                 break;
         }

@@ -11,10 +11,19 @@
 #define SIGNAL_MAX 64
 #define SLOT_MAX   255
 
+#define COMPONENT_MAX 255 /* NAME_MAX */
+
 ENUM_TABLE(agent_goodbye_reason, AgentGoodbyeReason, AGENT_GOODBYE_MAX_)
 = {
         [AGENT_GOODBYE_SHUTDOWN] = "shutdown",
         [AGENT_GOODBYE_FAILED] = "failed",
+};
+
+ENUM_TABLE(agent_change_kind, AgentChangeKind, AGENT_CHANGE_MAX_)
+= {
+        [AGENT_CHANGE_MODIFIED] = "modified",
+        [AGENT_CHANGE_ADDED] = "added",
+        [AGENT_CHANGE_DELETED] = "deleted",
 };
 
 ENUM_TABLE(agent_stream, AgentStream, AGENT_STREAM_MAX_)
@@ -44,6 +53,10 @@ const char *agent_type_to_string(uint16_t type)
                 [AGENT_REQUEST_PLUG] = "plug",
                 [AGENT_REQUEST_UNPLUG] = "unplug",
                 [AGENT_REQUEST_SHUTDOWN] = "shutdown",
+                [AGENT_REQUEST_MOUNT] = "mount",
+                [AGENT_REQUEST_UNMOUNT] = "unmount",
+                [AGENT_REQUEST_COPY] = "copy",
+                [AGENT_REQUEST_DIFF] = "diff",
                 [AGENT_EVENT_EXITED] = "exited",
                 [AGENT_EVENT_OOM] = "oom",
                 [AGENT_EVENT_GOODBYE] = "goodbye",
@@ -144,6 +157,63 @@ static void codec_slot(Codec *codec, AgentSlot *slot)
         codec_u32_max(codec, &slot->slot, SLOT_MAX);
 }
 
+static void codec_add_mount(Codec *codec, AgentAddMount *add)
+{
+        codec_id(codec, &add->container);
+        codec_mount(codec, &add->mount);
+}
+
+static void codec_remove_mount(Codec *codec, AgentRemoveMount *remove)
+{
+        codec_id(codec, &remove->container);
+        codec_string(codec, &remove->target, AGENT_PATH_MAX);
+}
+
+/* A file name, or "". */
+static void codec_component(Codec *codec, char **name)
+{
+        codec_string(codec, name, COMPONENT_MAX);
+        if (codec->mode != CODEC_FREE && *name &&
+            (strchr(*name, '/') || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0))
+                codec_fail(codec);
+}
+
+static void codec_copy(Codec *codec, AgentCopy *copy)
+{
+        codec_id(codec, &copy->container);
+        codec_id(codec, &copy->tag);
+        codec_component(codec, &copy->name);
+        codec_string(codec, &copy->path, AGENT_PATH_MAX);
+        codec_flags(codec, &copy->flags, AGENT_COPY_FLAGS);
+}
+
+static void codec_copied(Codec *codec, AgentCopied *copied)
+{
+        codec_u64(codec, &copied->files);
+        codec_u64(codec, &copied->bytes);
+}
+
+static void codec_diff(Codec *codec, AgentDiff *diff)
+{
+        codec_id(codec, &diff->container);
+        codec_u32(codec, &diff->skip);
+}
+
+static void codec_change(Codec *codec, void *item)
+{
+        AgentChange *change = item;
+
+        codec_enum(codec, &change->kind, AGENT_CHANGE_MAX_);
+        codec_string(codec, &change->path, AGENT_PATH_MAX);
+}
+
+static void codec_changes(Codec *codec, AgentChanges *changes)
+{
+        codec_array(codec, (void **)&changes->changes, &changes->n_changes, AGENT_STRINGS_MAX,
+                    sizeof(*changes->changes), codec_change);
+        codec_bool(codec, &changes->more);
+}
+
 static void codec_shutdown(Codec *codec, AgentShutdown *shutdown)
 {
         codec_u64(codec, &shutdown->grace_usec);
@@ -233,6 +303,12 @@ AGENT_MESSAGE_DEFINE(exec, AgentExec)
 AGENT_MESSAGE_DEFINE(signal, AgentSignal)
 AGENT_MESSAGE_DEFINE(resize, AgentResize)
 AGENT_MESSAGE_DEFINE(slot, AgentSlot)
+AGENT_MESSAGE_DEFINE(add_mount, AgentAddMount)
+AGENT_MESSAGE_DEFINE(remove_mount, AgentRemoveMount)
+AGENT_MESSAGE_DEFINE(copy, AgentCopy)
+AGENT_MESSAGE_DEFINE(copied, AgentCopied)
+AGENT_MESSAGE_DEFINE(diff, AgentDiff)
+AGENT_MESSAGE_DEFINE(changes, AgentChanges)
 AGENT_MESSAGE_DEFINE(shutdown, AgentShutdown)
 AGENT_MESSAGE_DEFINE(stats, AgentStats)
 AGENT_MESSAGE_DEFINE(processes, AgentProcesses)

@@ -91,6 +91,10 @@ typedef enum AgentType {
         AGENT_REQUEST_PLUG = 25,      /* AgentSlot: bind the driver; answers when it is there */
         AGENT_REQUEST_UNPLUG = 26,    /* AgentSlot: unbind it; the slot may be emptied then */
         AGENT_REQUEST_SHUTDOWN = 27,  /* AgentShutdown: answered at once, GOODBYE follows */
+        AGENT_REQUEST_MOUNT = 28,     /* AgentAddMount: into a container that is there */
+        AGENT_REQUEST_UNMOUNT = 29,   /* AgentRemoveMount: its device may be unplugged then */
+        AGENT_REQUEST_COPY = 30,      /* AgentCopy → AgentCopied */
+        AGENT_REQUEST_DIFF = 31,      /* AgentDiff → AgentChanges */
 
         /* agent → host */
         AGENT_EVENT_EXITED = 64,  /* AgentExited */
@@ -149,6 +153,8 @@ typedef enum AgentMountType {
         AGENT_MOUNT_DEVPTS, /* a new instance */
         AGENT_MOUNT_MQUEUE, /* of the container's ipc namespace */
         AGENT_MOUNT_CGROUP, /* cgroup2, rooted at the container's cgroup namespace */
+        AGENT_MOUNT_BLOCK,  /* source: the serial of a virtio-blk device, fs: what is on it */
+        AGENT_MOUNT_DEVICE, /* source: likewise; target: the device node to make for it */
         AGENT_MOUNT_MAX_,
 } AgentMountType;
 ENUM_DECLARE(agent_mount_type, AgentMountType);
@@ -181,7 +187,8 @@ typedef struct AgentMount {
         char *source;
         char *subpath; /* 9P: below the tag's root, no leading slash; "": the root itself */
         char *target;  /* absolute, in the container; made if missing (a file for a file) */
-        char *options; /* TMPFS: for the file system; ignored otherwise */
+        char *options; /* TMPFS, BLOCK: for the file system; ignored otherwise */
+        char *fs;      /* BLOCK: its type, "ext4" */
         uint32_t flags;
         AgentCache cache; /* 9P */
         uint32_t msize;   /* 9P: bytes, at most 512000; 0: that */
@@ -191,6 +198,7 @@ typedef struct AgentMount {
 typedef enum AgentUpper {
         AGENT_UPPER_NONE,   /* writes go to the root file system itself, unless it is read-only */
         AGENT_UPPER_MEMORY, /* an overlay in the guest's memory, gone with the container */
+        AGENT_UPPER_BLOCK,  /* an overlay on an ext4 file system on a virtio-blk device */
         AGENT_UPPER_MAX_,
 } AgentUpper;
 ENUM_DECLARE(agent_upper, AgentUpper);
@@ -203,7 +211,8 @@ typedef struct AgentRoot {
         uint32_t msize;
         bool read_only; /* the container sees a read-only root */
         AgentUpper upper;
-        uint64_t upper_size; /* bytes; 0: the kernel's default, half of the memory */
+        uint64_t upper_size; /* MEMORY: bytes; 0: the kernel's default, half of the memory */
+        char *upper_source;  /* BLOCK: the device's serial */
 } AgentRoot;
 
 /* Namespaces of its own; what is not set is the machine's, shared with its other containers. The
@@ -324,6 +333,52 @@ typedef struct AgentSlot {
         uint32_t slot; /* of virtio-mmio: 0 to 255 */
 } AgentSlot;
 
+/*
+ * A mount for a container that was created, in its mount namespace, as if the specification had had
+ * it. UNMOUNT: EBUSY while something in the container uses it, ENOENT: nothing was mounted there by
+ * a specification or a MOUNT. What was mounted of the device elsewhere in the machine goes too.
+ */
+typedef struct AgentAddMount {
+        char *container;
+        AgentMount mount;
+} AgentAddMount;
+
+typedef struct AgentRemoveMount {
+        char *container;
+        char *target;
+} AgentRemoveMount;
+
+/* Flags of a copy. */
+#define AGENT_COPY_OUT    (1u << 0) /* from the container to the transfer device; else into it */
+#define AGENT_COPY_INTO   (1u << 1) /* in: where @path is a directory, to @name below it */
+#define AGENT_COPY_ROOT   (1u << 2) /* the root file system alone, without what is mounted on it */
+#define AGENT_COPY_FOLLOW (1u << 3) /* out: where @path is a symbolic link, what it leads to */
+#define AGENT_COPY_FLAGS  ((1u << 4) - 1)
+
+/*
+ * Copies one file or tree, with owners, modes, times, extended attributes, hard links, holes and
+ * special files, between a created or running container and a 9p device that is plugged in for it.
+ * Out: what @path is in the container becomes @name in the device's root; with @name "" the contents
+ * of the directory @path go there. In: the reverse; @path's directory must exist, directories that
+ * exist are merged, other files replaced. Paths are looked up with the container's root as "/".
+ * Answered when it is done: ENOENT, ENOTDIR, EISDIR (a file over a directory) …, ENOSPC; what was
+ * copied by then stays.
+ */
+typedef struct AgentCopy {
+        char *container;
+        char *tag;  /* of the 9p device */
+        char *name; /* a single component of its root, or "" */
+        char *path; /* absolute */
+        uint32_t flags;
+} AgentCopy;
+
+/* What a container's writable layer changes of its root file system, in the order of a walk, from
+ * the @skip-th on. EOPNOTSUPP: it has no layer of its own. */
+typedef struct AgentDiff {
+        char *container;
+        uint32_t skip;
+} AgentDiff;
+
 typedef struct AgentShutdown {
         uint64_t grace_usec; /* between SIGTERM and SIGKILL */
 } AgentShutdown;
@@ -365,6 +420,30 @@ typedef struct AgentProcesses {
         uint32_t n_processes;
         bool truncated; /* there are more than fit into a message */
 } AgentProcesses;
+
+typedef struct AgentCopied {
+        uint64_t files; /* of any type, directories too */
+        uint64_t bytes; /* of contents */
+} AgentCopied;
+
+typedef enum AgentChangeKind {
+        AGENT_CHANGE_MODIFIED,
+        AGENT_CHANGE_ADDED,
+        AGENT_CHANGE_DELETED,
+        AGENT_CHANGE_MAX_,
+} AgentChangeKind;
+ENUM_DECLARE(agent_change_kind, AgentChangeKind);
+
+typedef struct AgentChange {
+        AgentChangeKind kind;
+        char *path; /* absolute */
+} AgentChange;
+
+typedef struct AgentChanges {
+        AgentChange *changes;
+        uint32_t n_changes;
+        bool more; /* ask again with skip + n_changes */
+} AgentChanges;
 
 /*
  * Events.
@@ -428,6 +507,12 @@ AGENT_MESSAGE_DECLARE(exec, AgentExec);
 AGENT_MESSAGE_DECLARE(signal, AgentSignal);
 AGENT_MESSAGE_DECLARE(resize, AgentResize);
 AGENT_MESSAGE_DECLARE(slot, AgentSlot);
+AGENT_MESSAGE_DECLARE(add_mount, AgentAddMount);
+AGENT_MESSAGE_DECLARE(remove_mount, AgentRemoveMount);
+AGENT_MESSAGE_DECLARE(copy, AgentCopy);
+AGENT_MESSAGE_DECLARE(copied, AgentCopied);
+AGENT_MESSAGE_DECLARE(diff, AgentDiff);
+AGENT_MESSAGE_DECLARE(changes, AgentChanges);
 AGENT_MESSAGE_DECLARE(shutdown, AgentShutdown);
 AGENT_MESSAGE_DECLARE(stats, AgentStats);
 AGENT_MESSAGE_DECLARE(processes, AgentProcesses);

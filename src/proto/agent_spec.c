@@ -16,7 +16,8 @@ ENUM_TABLE(agent_mount_type, AgentMountType, AGENT_MOUNT_MAX_)
         [AGENT_MOUNT_TMPFS] = "tmpfs",   [AGENT_MOUNT_PROC] = "proc",
         [AGENT_MOUNT_SYSFS] = "sysfs",   [AGENT_MOUNT_DEV] = "dev",
         [AGENT_MOUNT_DEVPTS] = "devpts", [AGENT_MOUNT_MQUEUE] = "mqueue",
-        [AGENT_MOUNT_CGROUP] = "cgroup",
+        [AGENT_MOUNT_CGROUP] = "cgroup", [AGENT_MOUNT_BLOCK] = "block",
+        [AGENT_MOUNT_DEVICE] = "device",
 };
 
 ENUM_TABLE(agent_cache, AgentCache, AGENT_CACHE_MAX_)
@@ -30,6 +31,7 @@ ENUM_TABLE(agent_upper, AgentUpper, AGENT_UPPER_MAX_)
 = {
         [AGENT_UPPER_NONE] = "none",
         [AGENT_UPPER_MEMORY] = "memory",
+        [AGENT_UPPER_BLOCK] = "block",
 };
 
 static void codec_root(Codec *codec, AgentRoot *root)
@@ -44,9 +46,10 @@ static void codec_root(Codec *codec, AgentRoot *root)
         codec_bool(codec, &root->read_only);
         codec_enum(codec, &root->upper, AGENT_UPPER_MAX_);
         codec_u64(codec, &root->upper_size);
+        codec_string(codec, &root->upper_source, AGENT_PATH_MAX);
 }
 
-static void codec_mount(Codec *codec, void *item)
+void codec_mount(Codec *codec, void *item)
 {
         AgentMount *mount = item;
 
@@ -55,6 +58,7 @@ static void codec_mount(Codec *codec, void *item)
         codec_string(codec, &mount->subpath, AGENT_PATH_MAX);
         codec_string(codec, &mount->target, AGENT_PATH_MAX);
         codec_string(codec, &mount->options, AGENT_PATH_MAX);
+        codec_string(codec, &mount->fs, AGENT_PATH_MAX);
         codec_flags(codec, &mount->flags, AGENT_MOUNT_FLAGS);
         codec_enum(codec, &mount->cache, AGENT_CACHE_MAX_);
         codec_u32_max(codec, &mount->msize, MSIZE_MAX);

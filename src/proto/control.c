@@ -23,6 +23,9 @@ ENUM_TABLE(control_type, ControlType, CONTROL_TYPE_MAX)
         [CONTROL_VSOCK_UNLISTEN] = "vsock-unlisten",
         [CONTROL_VSOCK_CONNECT] = "vsock-connect",
         [CONTROL_GET_STATS] = "get-stats",
+        [CONTROL_ADD_BIND] = "add-bind",
+        [CONTROL_REMOVE_BIND] = "remove-bind",
+        [CONTROL_SET_THROTTLE] = "set-throttle",
         [CONTROL_READY] = "ready",
         [CONTROL_REPLY] = "reply",
         [CONTROL_STATS] = "stats",
@@ -36,6 +39,7 @@ ENUM_TABLE(control_device, ControlDevice, CONTROL_DEVICE_MAX)
         [CONTROL_DEVICE_RNG] = "rng",
         [CONTROL_DEVICE_VSOCK] = "vsock",
         [CONTROL_DEVICE_P9] = "p9",
+        [CONTROL_DEVICE_BLOCK] = "block",
 };
 
 ENUM_TABLE(control_end, ControlEnd, CONTROL_END_MAX)
@@ -100,10 +104,29 @@ static void get_configure(WireReader *reader, ControlConfigure *ret)
                 reader->bad = true;
 }
 
+static void put_throttle(WireWriter *writer, const ThrottleLimits *limits)
+{
+        wire_put_u64(writer, limits->bytes);
+        wire_put_u64(writer, limits->bytes_burst);
+        wire_put_u64(writer, limits->ops);
+        wire_put_u64(writer, limits->ops_burst);
+}
+
+static void get_throttle(WireReader *reader, ThrottleLimits *ret)
+{
+        ret->bytes = wire_get_u64(reader);
+        ret->bytes_burst = wire_get_u64(reader);
+        ret->ops = wire_get_u64(reader);
+        ret->ops_burst = wire_get_u64(reader);
+        if (!throttle_limits_are_valid(ret))
+                reader->bad = true;
+}
+
 static void put_add_device(WireWriter *writer, const ControlAddDevice *add)
 {
         wire_put_u32(writer, add->slot);
         wire_put_u32(writer, add->kind);
+        put_throttle(writer, &add->throttle);
         switch (add->kind) {
         case CONTROL_DEVICE_RNG:
                 break;
@@ -113,6 +136,10 @@ static void put_add_device(WireWriter *writer, const ControlAddDevice *add)
         case CONTROL_DEVICE_P9:
                 wire_put_u32(writer, add->p9.flags);
                 put_text(writer, add->p9.tag, sizeof(add->p9.tag));
+                break;
+        case CONTROL_DEVICE_BLOCK:
+                wire_put_u32(writer, add->block.flags);
+                put_text(writer, add->block.serial, sizeof(add->block.serial));
                 break;
         case CONTROL_DEVICE_MAX:
                 writer->bad = true;
@@ -132,6 +159,7 @@ static void get_add_device(WireReader *reader, ControlAddDevice *ret)
                 return;
         }
         ret->kind = (ControlDevice)kind;
+        get_throttle(reader, &ret->throttle);
         switch (ret->kind) {
         case CONTROL_DEVICE_VSOCK:
                 ret->vsock.guest_cid = wire_get_u64(reader);
@@ -141,13 +169,42 @@ static void get_add_device(WireReader *reader, ControlAddDevice *ret)
         case CONTROL_DEVICE_P9:
                 ret->p9.flags = wire_get_u32(reader);
                 get_text(reader, ret->p9.tag, sizeof(ret->p9.tag));
-                if (ret->p9.tag[0] == 0 || (ret->p9.flags & ~CONTROL_P9_READ_ONLY) != 0)
+                if (ret->p9.tag[0] == 0 ||
+                    (ret->p9.flags & ~(CONTROL_P9_READ_ONLY | CONTROL_P9_BINDS)) != 0)
+                        reader->bad = true;
+                break;
+        case CONTROL_DEVICE_BLOCK:
+                ret->block.flags = wire_get_u32(reader);
+                get_text(reader, ret->block.serial, sizeof(ret->block.serial));
+                if (ret->block.serial[0] == 0 || (ret->block.flags & ~CONTROL_BLOCK_READ_ONLY) != 0)
                         reader->bad = true;
                 break;
         case CONTROL_DEVICE_RNG:
         case CONTROL_DEVICE_MAX:
                 break;
         }
+}
+
+bool control_bind_name_is_valid(const char *name)
+{
+        return name[0] != 0 && !strchr(name, '/') && strcmp(name, ".") != 0 &&
+               strcmp(name, "..") != 0;
+}
+
+static void put_bind(WireWriter *writer, const ControlBind *bind)
+{
+        wire_put_u32(writer, bind->slot);
+        wire_put_u32(writer, bind->flags);
+        put_text(writer, bind->name, sizeof(bind->name));
+}
+
+static void get_bind(WireReader *reader, ControlBind *ret, uint32_t flags)
+{
+        ret->slot = wire_get_u32(reader);
+        ret->flags = wire_get_u32(reader);
+        get_text(reader, ret->name, sizeof(ret->name));
+        if (!control_bind_name_is_valid(ret->name) || (ret->flags & ~flags) != 0)
+                reader->bad = true;
 }
 
 static void put_reply(WireWriter *writer, const ControlReply *reply)
@@ -240,6 +297,14 @@ static void put_payload(WireWriter *writer, const ControlMessage *message)
         case CONTROL_VSOCK_CONNECT:
                 wire_put_u32(writer, message->vsock_connect.guest_port);
                 break;
+        case CONTROL_ADD_BIND:
+        case CONTROL_REMOVE_BIND:
+                put_bind(writer, &message->add_bind);
+                break;
+        case CONTROL_SET_THROTTLE:
+                wire_put_u32(writer, message->set_throttle.slot);
+                put_throttle(writer, &message->set_throttle.limits);
+                break;
         case CONTROL_REPLY:
                 put_reply(writer, &message->reply);
                 break;
@@ -300,6 +365,16 @@ static void get_payload(WireReader *reader, ControlMessage *ret)
         case CONTROL_VSOCK_CONNECT:
                 ret->vsock_connect.guest_port = wire_get_u32(reader);
                 break;
+        case CONTROL_ADD_BIND:
+                get_bind(reader, &ret->add_bind, CONTROL_BIND_READ_ONLY);
+                break;
+        case CONTROL_REMOVE_BIND:
+                get_bind(reader, &ret->remove_bind, 0);
+                break;
+        case CONTROL_SET_THROTTLE:
+                ret->set_throttle.slot = wire_get_u32(reader);
+                get_throttle(reader, &ret->set_throttle.limits);
+                break;
         case CONTROL_REPLY:
                 get_reply(reader, &ret->reply);
                 break;
@@ -328,13 +403,29 @@ static void get_payload(WireReader *reader, ControlMessage *ret)
         }
 }
 
+static unsigned device_fd_count(const ControlAddDevice *add)
+{
+        switch (add->kind) {
+        case CONTROL_DEVICE_P9:
+                return add->p9.flags & CONTROL_P9_BINDS ? 0 : 1;
+        case CONTROL_DEVICE_BLOCK:
+                return 1;
+        case CONTROL_DEVICE_RNG:
+        case CONTROL_DEVICE_VSOCK:
+        case CONTROL_DEVICE_MAX:
+                break;
+        }
+        return 0;
+}
+
 unsigned control_fd_count(const ControlMessage *message)
 {
         switch (message->type) {
         case CONTROL_CONFIGURE:
                 return 3;
         case CONTROL_ADD_DEVICE:
-                return message->add_device.kind == CONTROL_DEVICE_P9 ? 1 : 0;
+                return device_fd_count(&message->add_device);
+        case CONTROL_ADD_BIND:
         case CONTROL_VSOCK_CONNECT:
         case CONTROL_VSOCK_ACCEPTED:
                 return 1;
@@ -346,6 +437,8 @@ unsigned control_fd_count(const ControlMessage *message)
         case CONTROL_VSOCK_LISTEN:
         case CONTROL_VSOCK_UNLISTEN:
         case CONTROL_GET_STATS:
+        case CONTROL_REMOVE_BIND:
+        case CONTROL_SET_THROTTLE:
         case CONTROL_READY:
         case CONTROL_REPLY:
         case CONTROL_STATS:

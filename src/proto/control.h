@@ -14,7 +14,7 @@
  *   shim  ADD_DEVICE … , VSOCK_LISTEN …             any number, before and after START
  *   shim  START
  *   VMM   PHASE …, VSOCK_ACCEPTED …
- *   shim  PAUSE, RESUME, VSOCK_CONNECT, REMOVE_DEVICE, GET_STATS …
+ *   shim  PAUSE, RESUME, VSOCK_CONNECT, REMOVE_DEVICE, ADD_BIND, SET_THROTTLE, GET_STATS …
  *   shim  STOP, or the guest ends
  *   VMM   ENDED                                     the last message; the process exits
  *                                                   with 0 if the reason is STOPPED or the guest's
@@ -29,12 +29,15 @@
 #include <stdint.h>
 
 #include "base/enum.h"
+#include "proto/throttle.h"
 
 #define CONTROL_MESSAGE_SIZE_MAX 4096
 #define CONTROL_HEADER_SIZE      8
 #define CONTROL_TEXT_SIZE_MAX    512
 #define CONTROL_CMDLINE_SIZE_MAX 1024
 #define CONTROL_TAG_SIZE_MAX     32
+#define CONTROL_SERIAL_SIZE_MAX  20 /* virtio 1.2 §5.2.6.1: VIRTIO_BLK_T_GET_ID */
+#define CONTROL_NAME_SIZE_MAX    64
 #define CONTROL_VCPUS_MAX        32
 #define CONTROL_SLOTS_MAX        32
 #define CONTROL_SLOT_ANY         UINT32_MAX
@@ -52,6 +55,9 @@ typedef enum ControlType {
         CONTROL_VSOCK_UNLISTEN,
         CONTROL_VSOCK_CONNECT,
         CONTROL_GET_STATS,
+        CONTROL_ADD_BIND,
+        CONTROL_REMOVE_BIND,
+        CONTROL_SET_THROTTLE,
         /* from the VMM */
         CONTROL_READY,
         CONTROL_REPLY,
@@ -67,6 +73,7 @@ typedef enum ControlDevice {
         CONTROL_DEVICE_RNG = 1,
         CONTROL_DEVICE_VSOCK,
         CONTROL_DEVICE_P9,
+        CONTROL_DEVICE_BLOCK,
         CONTROL_DEVICE_MAX,
 } ControlDevice;
 ENUM_DECLARE(control_device, ControlDevice);
@@ -110,21 +117,45 @@ typedef struct ControlConfigure {
 } ControlConfigure;
 
 #define CONTROL_P9_READ_ONLY 1U /* every change is refused with EROFS */
+#define CONTROL_P9_BINDS     2U /* the root is made up: its entries come by ADD_BIND */
+
+#define CONTROL_BLOCK_READ_ONLY 1U
+
+#define CONTROL_BIND_READ_ONLY 1U
 
 typedef struct ControlAddDevice {
         uint32_t slot; /* or CONTROL_SLOT_ANY */
         ControlDevice kind;
+        ThrottleLimits throttle; /* p9, block; all 0: none */
         union {
                 struct {
                         uint64_t guest_cid; /* 3 to 2^32 - 2 */
                 } vsock;
-                /* Fd: the root, an O_PATH directory of a mount that nothing is above of. */
+                /* Fd: the root, an O_PATH directory of a mount that nothing is above of; none with
+                 * CONTROL_P9_BINDS. */
                 struct {
                         char tag[CONTROL_TAG_SIZE_MAX + 1]; /* 1 byte or more */
                         uint32_t flags;                     /* CONTROL_P9_* */
                 } p9;
+                /* Fd: a regular file or block device, open for reading and, unless READ_ONLY,
+                 * writing. Its size is taken when the device is added. */
+                struct {
+                        char serial[CONTROL_SERIAL_SIZE_MAX + 1]; /* 1 byte or more */
+                        uint32_t flags;                           /* CONTROL_BLOCK_* */
+                } block;
         };
 } ControlAddDevice;
+
+/*
+ * An entry of the root directory that a p9 device with CONTROL_P9_BINDS makes up. ADD_BIND: EEXIST
+ * there is one of that name; fd: an O_PATH directory of a mount that nothing is above of, or a
+ * single file. REMOVE_BIND: ENOENT; what the guest still has open of it goes on until it closes it.
+ */
+typedef struct ControlBind {
+        uint32_t slot;                        /* of the device; another kind: EINVAL */
+        uint32_t flags;                       /* CONTROL_BIND_*; REMOVE_BIND: 0 */
+        char name[CONTROL_NAME_SIZE_MAX + 1]; /* a file name: no '/', not "." or "..", not empty */
+} ControlBind;
 
 /* The answer to everything but GET_STATS. */
 typedef struct ControlReply {
@@ -183,6 +214,12 @@ typedef struct ControlMessage {
                 struct {
                         uint32_t guest_port;
                 } vsock_connect;
+                ControlBind add_bind, remove_bind;
+                /* Takes effect at once, also for what waits. EINVAL: the device has no throttle. */
+                struct {
+                        uint32_t slot;
+                        ThrottleLimits limits;
+                } set_throttle;
                 ControlReply reply;
                 ControlStats stats;
                 struct {
@@ -200,6 +237,9 @@ typedef struct ControlMessage {
                 } ended;
         };
 } ControlMessage;
+
+/* Whether an entry of a binds device may have this name, of at most CONTROL_NAME_SIZE_MAX bytes. */
+bool control_bind_name_is_valid(const char *name);
 
 /* How many fds go with this message; what comes with another number is malformed. */
 unsigned control_fd_count(const ControlMessage *message);

@@ -115,11 +115,35 @@ static void shim_codec_launch(Codec *codec, ShimLaunch *launch)
         shim_codec_text(codec, launch->owner, SHIM_NAME_MAX);
 }
 
+static void shim_codec_throttle(Codec *codec, ThrottleLimits *limits)
+{
+        codec_u64(codec, &limits->bytes);
+        codec_u64(codec, &limits->bytes_burst);
+        codec_u64(codec, &limits->ops);
+        codec_u64(codec, &limits->ops_burst);
+        if (!throttle_limits_are_valid(limits))
+                codec_fail(codec);
+}
+
+static void shim_codec_bind(Codec *codec, ShimBind *bind)
+{
+        codec_u32(codec, &bind->slot);
+        codec_u32(codec, &bind->flags);
+        shim_codec_text(codec, bind->name, SHIM_NAME_MAX);
+}
+
+static void shim_codec_set_throttle(Codec *codec, ShimSetThrottle *throttle)
+{
+        codec_u32(codec, &throttle->slot);
+        shim_codec_throttle(codec, &throttle->limits);
+}
+
 static void shim_codec_add_device(Codec *codec, ShimAddDevice *device)
 {
         codec_u32(codec, &device->kind);
         codec_u32(codec, &device->flags);
         shim_codec_text(codec, device->tag, SHIM_TAG_MAX);
+        shim_codec_throttle(codec, &device->throttle);
 }
 
 static void shim_codec_agent_request(Codec *codec, ShimAgentRequest *request)
@@ -203,6 +227,11 @@ static void shim_codec_body(Codec *codec, ShimMessage *message)
                 return shim_codec_add_device(codec, &message->add_device);
         case SHIM_REMOVE_DEVICE:
                 return codec_u32(codec, &message->remove_device.slot);
+        case SHIM_ADD_BIND:
+        case SHIM_REMOVE_BIND:
+                return shim_codec_bind(codec, &message->add_bind);
+        case SHIM_SET_THROTTLE:
+                return shim_codec_set_throttle(codec, &message->set_throttle);
         case SHIM_AGENT_REQUEST:
                 return shim_codec_agent_request(codec, &message->agent_request);
         case SHIM_ADD_PROCESS:

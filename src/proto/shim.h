@@ -46,6 +46,7 @@
 #include "base/wire.h"
 
 #include "proto/frame.h"
+#include "proto/throttle.h"
 
 #define SHIM_HEADER_SIZE   8
 #define SHIM_PAYLOAD_MAX   FRAME_PAYLOAD_MAX /* of an AGENT_REQUEST, REPLY or AGENT_EVENT */
@@ -79,6 +80,9 @@ typedef enum ShimType {
         SHIM_KILL,        /* no body; answered when stopped */
         SHIM_GET_STATS,   /* no body; the REPLY's payload is a ShimStats */
         SHIM_GET_CONSOLE, /* no body; the REPLY's payload is the console's tail, raw bytes */
+        SHIM_ADD_BIND,
+        SHIM_REMOVE_BIND,
+        SHIM_SET_THROTTLE,
 
         /* shim → uvmd */
         SHIM_REPLY = 64,
@@ -143,7 +147,8 @@ typedef enum ShimFlags {
         SHIM_PROCESS_MAIN = 1 << 3,    /* when it exits the machine is shut down */
         SHIM_ATTACH_PRIMARY = 1 << 0,  /* the process waits for this client rather than lose output;
                                           the end of its input is the end of the process's input */
-        SHIM_DEVICE_READ_ONLY = 1 << 0,
+        SHIM_DEVICE_READ_ONLY = 1 << 0, /* p9, block */
+        SHIM_BIND_READ_ONLY = 1 << 0,
 } ShimFlags;
 
 /* ------------------------------------------------------------------ uvmd → shim */
@@ -176,6 +181,8 @@ typedef struct ShimLaunch {
 typedef enum ShimDeviceKind {
         SHIM_DEVICE_P9 = 1, /* one fd: the root of the tree, a detached mount */
         SHIM_DEVICE_RNG,    /* no fd */
+        SHIM_DEVICE_BINDS,  /* no fd: p9 with a root directory whose entries come by ADD_BIND */
+        SHIM_DEVICE_BLOCK,  /* one fd: a regular file or block device, open as the flags say */
 } ShimDeviceKind;
 
 /* Before BOOT the device is there when the guest boots; later it is plugged in and the REPLY comes
@@ -183,8 +190,23 @@ typedef enum ShimDeviceKind {
 typedef struct ShimAddDevice {
         uint32_t kind; /* ShimDeviceKind */
         uint32_t flags;
-        char tag[SHIM_TAG_MAX + 1]; /* p9: mount tag */
+        char tag[SHIM_TAG_MAX + 1]; /* p9, binds: mount tag; block: serial, at most 20 bytes */
+        ThrottleLimits throttle;    /* p9, binds, block; all 0: none */
 } ShimAddDevice;
+
+/* An entry of a BINDS device; ADD_BIND has one fd: a detached mount of a directory or a file. The
+ * VMM's refusals are the REPLY's: -EEXIST, -ENOENT, -EINVAL. */
+typedef struct ShimBind {
+        uint32_t slot;
+        uint32_t flags; /* SHIM_BIND_*; REMOVE_BIND: 0 */
+        char name[SHIM_NAME_MAX + 1];
+} ShimBind;
+
+/* Of a device that is there; all 0 takes it away. */
+typedef struct ShimSetThrottle {
+        uint32_t slot;
+        ThrottleLimits limits;
+} ShimSetThrottle;
 
 /* The guest must have unmounted it; the agent unbinds its driver first. */
 typedef struct ShimRemoveDevice {
@@ -349,6 +371,8 @@ typedef struct ShimMessage {
                 ShimLaunch launch;
                 ShimAddDevice add_device;
                 ShimRemoveDevice remove_device;
+                ShimBind add_bind, remove_bind;
+                ShimSetThrottle set_throttle;
                 ShimAgentRequest agent_request;
                 ShimAddProcess add_process;
                 ShimAttach attach;

@@ -25,6 +25,10 @@ static unsigned request_allowed(ShimType type)
                 return IN(SHIM_CREATED) | IN(SHIM_STARTING) | IN(SHIM_RUNNING);
         case SHIM_REMOVE_DEVICE:
                 return IN(SHIM_CREATED) | IN(SHIM_RUNNING);
+        case SHIM_ADD_BIND:
+        case SHIM_REMOVE_BIND:
+        case SHIM_SET_THROTTLE:
+                return IN_LIVE;
         case SHIM_PAUSE:
                 return IN(SHIM_RUNNING);
         case SHIM_RESUME:
@@ -271,6 +275,11 @@ static void request_dispatch(Sandbox *sandbox, const ShimMessage *message, int *
                 return request_on_add_device(sandbox, message, fds, n_fds);
         case SHIM_REMOVE_DEVICE:
                 return request_on_remove_device(sandbox, message);
+        case SHIM_ADD_BIND:
+        case SHIM_REMOVE_BIND:
+                return request_on_bind(sandbox, message, fds, n_fds);
+        case SHIM_SET_THROTTLE:
+                return request_on_set_throttle(sandbox, message);
         case SHIM_BOOT:
                 return on_boot(sandbox, message);
         case SHIM_PAUSE:

@@ -47,5 +47,7 @@ void request_add_device(Request *request);
 
 void request_on_add_device(Sandbox *sandbox, const ShimMessage *message, int *fds, unsigned n_fds);
 void request_on_remove_device(Sandbox *sandbox, const ShimMessage *message);
+void request_on_bind(Sandbox *sandbox, const ShimMessage *message, int *fds, unsigned n_fds);
+void request_on_set_throttle(Sandbox *sandbox, const ShimMessage *message);
 void request_on_agent_request(Sandbox *sandbox, const ShimMessage *message);
 void request_on_get_stats(Sandbox *sandbox, const ShimMessage *message);

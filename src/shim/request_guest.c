@@ -64,35 +64,72 @@ static void request_on_device(VmmCall *call, int error, const ControlMessage *an
                 request_end(request, error, request_vmm_refusal(answered), NULL, 0);
 }
 
+/* What request_device_is_valid() has let through. */
+static void request_fill_device(const ShimAddDevice *device, ControlAddDevice *ret)
+{
+        bool read_only = device->flags & SHIM_DEVICE_READ_ONLY;
+
+        ret->slot = CONTROL_SLOT_ANY;
+        ret->throttle = device->throttle;
+        switch (device->kind) {
+        case SHIM_DEVICE_P9:
+        case SHIM_DEVICE_BINDS:
+                ret->kind = CONTROL_DEVICE_P9;
+                ret->p9.flags = (device->kind == SHIM_DEVICE_BINDS ? CONTROL_P9_BINDS : 0) |
+                                (read_only ? CONTROL_P9_READ_ONLY : 0);
+                memcpy(ret->p9.tag, device->tag, sizeof(device->tag));
+                break;
+        case SHIM_DEVICE_BLOCK:
+                ret->kind = CONTROL_DEVICE_BLOCK;
+                ret->block.flags = read_only ? CONTROL_BLOCK_READ_ONLY : 0;
+                memcpy(ret->block.serial, device->tag, CONTROL_SERIAL_SIZE_MAX + 1);
+                break;
+        default:
+                ret->kind = CONTROL_DEVICE_RNG;
+                break;
+        }
+}
+
 void request_add_device(Request *request)
 {
-        const ShimAddDevice *device = &request->device;
-        ControlMessage control = {
-                .type = CONTROL_ADD_DEVICE,
-                .add_device.slot = CONTROL_SLOT_ANY,
-        };
+        ControlMessage control = {.type = CONTROL_ADD_DEVICE};
         _cleanup_(fd_closep) int fd = TAKE_FD(request->fd);
 
         request->deferred = false;
-        if (device->kind == SHIM_DEVICE_P9) {
-                control.add_device.kind = CONTROL_DEVICE_P9;
-                memcpy(control.add_device.p9.tag, device->tag, sizeof(device->tag));
-                if (device->flags & SHIM_DEVICE_READ_ONLY)
-                        control.add_device.p9.flags = CONTROL_P9_READ_ONLY;
-        } else {
-                control.add_device.kind = CONTROL_DEVICE_RNG;
-        }
+        request_fill_device(&request->device, &control.add_device);
         request_to_vmm(request, &control, &fd, fd >= 0, request_on_device);
+}
+
+static bool request_device_is_valid(const ShimAddDevice *device, unsigned n_fds)
+{
+        size_t tag_max = SHIM_TAG_MAX;
+        unsigned fds = 0;
+
+        switch (device->kind) {
+        case SHIM_DEVICE_RNG:
+                return n_fds == 0 && device->flags == 0;
+        case SHIM_DEVICE_P9:
+                fds = 1;
+                break;
+        case SHIM_DEVICE_BLOCK:
+                fds = 1;
+                tag_max = CONTROL_SERIAL_SIZE_MAX;
+                break;
+        case SHIM_DEVICE_BINDS:
+                break;
+        default:
+                return false;
+        }
+        return n_fds == fds && device->tag[0] && strlen(device->tag) <= tag_max &&
+               (device->flags & ~(uint32_t)SHIM_DEVICE_READ_ONLY) == 0;
 }
 
 void request_on_add_device(Sandbox *sandbox, const ShimMessage *message, int *fds, unsigned n_fds)
 {
         const ShimAddDevice *device = &message->add_device;
-        bool p9 = device->kind == SHIM_DEVICE_P9;
         Request *request;
 
-        if ((!p9 && device->kind != SHIM_DEVICE_RNG) || n_fds != p9 ||
-            (device->flags & ~(uint32_t)SHIM_DEVICE_READ_ONLY) || (p9 && !device->tag[0])) {
+        if (!request_device_is_valid(device, n_fds)) {
                 request_answer(sandbox, message->serial, -EINVAL, NULL, 0, NULL, 0);
                 return;
         }
@@ -100,7 +137,7 @@ void request_on_add_device(Sandbox *sandbox, const ShimMessage *message, int *fd
         if (!request)
                 return;
         request->device = *device;
-        if (p9)
+        if (n_fds > 0)
                 request->fd = TAKE_FD(fds[0]);
         /* While the guest boots nobody can say whether its driver has looked yet. */
         request->deferred = true;
@@ -123,6 +160,48 @@ void request_on_remove_device(Sandbox *sandbox, const ShimMessage *message)
                 request_to_vmm(request, &control, NULL, 0, request_on_vmm);
         else
                 request_to_driver(request, AGENT_REQUEST_UNPLUG);
+}
+
+/* ---- what the VMM alone changes about a device */
+
+void request_on_bind(Sandbox *sandbox, const ShimMessage *message, int *fds, unsigned n_fds)
+{
+        bool add = message->type == SHIM_ADD_BIND;
+        const ShimBind *bind = add ? &message->add_bind : &message->remove_bind;
+        ControlMessage control = {
+                .type = add ? CONTROL_ADD_BIND : CONTROL_REMOVE_BIND,
+                .add_bind = {.slot = bind->slot},
+        };
+        Request *request;
+
+        if (n_fds != add || (bind->flags & ~(uint32_t)(add ? SHIM_BIND_READ_ONLY : 0)) ||
+            !control_bind_name_is_valid(bind->name)) {
+                request_answer(sandbox, message->serial, -EINVAL, NULL, 0, NULL, 0);
+                return;
+        }
+        request = request_new(sandbox, message);
+        if (!request)
+                return;
+        if (bind->flags & SHIM_BIND_READ_ONLY)
+                control.add_bind.flags = CONTROL_BIND_READ_ONLY;
+        memcpy(control.add_bind.name, bind->name, sizeof(bind->name));
+        request_to_vmm(request, &control, fds, n_fds, request_on_vmm);
+}
+
+void request_on_set_throttle(Sandbox *sandbox, const ShimMessage *message)
+{
+        Request *request = request_new(sandbox, message);
+        ControlMessage control = {
+                .type = CONTROL_SET_THROTTLE,
+                .set_throttle =
+                        {
+                                .slot = message->set_throttle.slot,
+                                .limits = message->set_throttle.limits,
+                        },
+        };
+
+        if (request)
+                request_to_vmm(request, &control, NULL, 0, request_on_vmm);
 }
 
 /* ---- what the agent does */
@@ -163,7 +242,8 @@ void request_on_agent_request(Sandbox *sandbox, const ShimMessage *message)
         Request *request;
         int r = 0;
 
-        if (ask->type < AGENT_REQUEST_PING || ask->type >= AGENT_REQUEST_PLUG)
+        if (ask->type < AGENT_REQUEST_PING ||
+            (ask->type >= AGENT_REQUEST_PLUG && ask->type <= AGENT_REQUEST_SHUTDOWN))
                 r = -EPERM;
         else if (ask->process && !process)
                 r = -ENOENT;

@@ -98,6 +98,9 @@ static int vmm_dispatch(Vmm *vmm, const ControlMessage *message, IoMessage *io, 
         case CONTROL_VSOCK_UNLISTEN:
         case CONTROL_VSOCK_CONNECT:
         case CONTROL_GET_STATS:
+        case CONTROL_ADD_BIND:
+        case CONTROL_REMOVE_BIND:
+        case CONTROL_SET_THROTTLE:
         case CONTROL_TYPE_MAX:
                 break;
         }

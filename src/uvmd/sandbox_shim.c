@@ -117,6 +117,9 @@ static void sandbox_on_message(void *userdata, const ShimMessage *message)
         case SHIM_KILL:
         case SHIM_GET_STATS:
         case SHIM_GET_CONSOLE:
+        case SHIM_ADD_BIND:
+        case SHIM_REMOVE_BIND:
+        case SHIM_SET_THROTTLE:
                 break;
         }
 }

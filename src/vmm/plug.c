@@ -65,9 +65,12 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
         case CONTROL_DEVICE_RNG:
                 return virtio_rng_new(link->loop, &machine->memory, ret);
         case CONTROL_DEVICE_P9:
+                if (add->p9.flags & CONTROL_P9_BINDS)
+                        return -EOPNOTSUPP;
                 return plug_make_p9(link, add, fds, ret);
         case CONTROL_DEVICE_VSOCK:
                 return plug_make_vsock(link, add, ret);
+        case CONTROL_DEVICE_BLOCK:
         case CONTROL_DEVICE_MAX:
                 break;
         }

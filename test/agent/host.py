@@ -31,8 +31,8 @@ def texts(values):
     return struct.pack("<I", len(values)) + b"".join(map(text, values))
 
 
-def mount(kind, target, source="", subpath="", options="", flags=0, cache=0, msize=0):
-    return (bytes([kind]) + text(source) + text(subpath) + text(target) + text(options)
+def mount(kind, target, source="", subpath="", options="", flags=0, cache=0, msize=0, fs=""):
+    return (bytes([kind]) + text(source) + text(subpath) + text(target) + text(options) + text(fs)
             + struct.pack("<IBI", flags, cache, msize))
 
 
@@ -53,7 +53,7 @@ def container_spec(root, upper=1, read_only=False, mounts=None, hostname="box",
                    cache=0):
     mounts = MOUNTS if mounts is None else mounts
     return (bytes([kind]) + text(root) + text("") + bytes([cache]) + struct.pack("<I", 0)
-            + bytes([read_only, upper]) + struct.pack("<Q", 0)
+            + bytes([read_only, upper]) + struct.pack("<Q", 0) + text("")
             + struct.pack("<I", len(mounts)) + b"".join(mounts)
             + text(hostname) + struct.pack("<I", namespaces)
             + texts(masked) + texts(readonly) + texts(sysctls) + struct.pack("<QQQQI", *limits))

@@ -39,6 +39,12 @@ TRY(processes, AgentProcesses)
 TRY(exited, AgentExited)
 TRY(oom, AgentOom)
 TRY(goodbye, AgentGoodbye)
+TRY(add_mount, AgentAddMount)
+TRY(remove_mount, AgentRemoveMount)
+TRY(copy, AgentCopy)
+TRY(copied, AgentCopied)
+TRY(diff, AgentDiff)
+TRY(changes, AgentChanges)
 
 static void try_preamble(const uint8_t *data, size_t size)
 {
@@ -54,9 +60,10 @@ static void try_preamble(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static void (*const tries[])(const uint8_t *, size_t) = {
-                try_hello,     try_welcome, try_ack,    try_reply,   try_create,   try_container,
-                try_exec,      try_signal,  try_resize, try_slot,    try_shutdown, try_stats,
-                try_processes, try_exited,  try_oom,    try_goodbye, try_preamble,
+                try_hello,        try_welcome, try_ack,    try_reply,   try_create,   try_container,
+                try_exec,         try_signal,  try_resize, try_slot,    try_shutdown, try_stats,
+                try_processes,    try_exited,  try_oom,    try_goodbye, try_preamble, try_add_mount,
+                try_remove_mount, try_copy,    try_copied, try_diff,    try_changes,
         };
 
         if (size > 0 && size <= FRAME_PAYLOAD_MAX)

@@ -194,6 +194,68 @@ static void test_exited(void)
         agent_exited_done(&got);
 }
 
+static void test_mounts_of_a_running_container(void)
+{
+        AgentAddMount add = {.container = (char *)"c", .mount = mounts[1]}, got_add;
+        AgentRemoveMount remove = {.container = (char *)"c", .target = (char *)"/data"}, got_remove;
+        size_t size;
+
+        add.mount.fs = (char *)"ext4";
+        unit_assert_int(agent_add_mount_encode(&add, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_add_mount_decode(space, size, &got_add), 0);
+        unit_assert_string(got_add.mount.target, "/etc/hosts");
+        unit_assert_string(got_add.mount.fs, "ext4");
+        agent_add_mount_done(&got_add);
+        unit_assert_int(agent_remove_mount_encode(&remove, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_remove_mount_decode(space, size, &got_remove), 0);
+        unit_assert_string(got_remove.target, "/data");
+        agent_remove_mount_done(&got_remove);
+}
+
+static void test_copy(void)
+{
+        AgentCopy copy = {
+                .container = (char *)"c",
+                .tag = (char *)"transfer",
+                .name = (char *)"etc",
+                .path = (char *)"/etc",
+                .flags = AGENT_COPY_OUT | AGENT_COPY_FOLLOW,
+        };
+        static const char *const names[] = {".", "..", "a/b"};
+        AgentCopy got;
+        size_t size;
+
+        unit_assert_int(agent_copy_encode(&copy, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_copy_decode(space, size, &got), 0);
+        unit_assert_string(got.name, "etc");
+        unit_assert_int(got.flags, AGENT_COPY_OUT | AGENT_COPY_FOLLOW);
+        agent_copy_done(&got);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                copy.name = (char *)names[i];
+                unit_assert_int(agent_copy_encode(&copy, space, sizeof(space), &size), -EINVAL);
+        }
+        copy.name = (char *)"";
+        copy.flags = AGENT_COPY_FLAGS + 1;
+        unit_assert_int(agent_copy_encode(&copy, space, sizeof(space), &size), -EINVAL);
+}
+
+static void test_changes(void)
+{
+        AgentChange change = {.kind = AGENT_CHANGE_DELETED, .path = (char *)"/etc/motd"};
+        AgentChanges changes = {.changes = &change, .n_changes = 1, .more = true}, got;
+        size_t size;
+
+        unit_assert_int(agent_changes_encode(&changes, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_changes_decode(space, size, &got), 0);
+        unit_assert_int(got.n_changes, 1);
+        unit_assert_int(got.changes[0].kind, AGENT_CHANGE_DELETED);
+        unit_assert_string(got.changes[0].path, "/etc/motd");
+        unit_assert(got.more);
+        agent_changes_done(&got);
+        change.kind = AGENT_CHANGE_MAX_;
+        unit_assert_int(agent_changes_encode(&changes, space, sizeof(space), &size), -EINVAL);
+}
+
 static void test_preamble(void)
 {
         AgentPreamble preamble = {AGENT_STREAM_TTY, 0x8877665544332211}, got;
@@ -220,5 +282,6 @@ static void test_names(void)
 
 UNIT_MAIN(UNIT_TEST(test_create_round_trip), UNIT_TEST(test_create_cut_short),
           UNIT_TEST(test_bounds), UNIT_TEST(test_count_without_items),
-          UNIT_TEST(test_hello_welcome), UNIT_TEST(test_exited), UNIT_TEST(test_preamble),
-          UNIT_TEST(test_names))
+          UNIT_TEST(test_hello_welcome), UNIT_TEST(test_exited),
+          UNIT_TEST(test_mounts_of_a_running_container), UNIT_TEST(test_copy),
+          UNIT_TEST(test_changes), UNIT_TEST(test_preamble), UNIT_TEST(test_names))

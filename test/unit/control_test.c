@@ -95,6 +95,71 @@ static void test_add_device(void)
         unit_assert_string(got.add_device.p9.tag, "root");
         unit_assert_int(got.add_device.p9.flags, CONTROL_P9_READ_ONLY);
         unit_assert_int(control_fd_count(&got), 1);
+
+        message.add_device.p9.flags = CONTROL_P9_BINDS;
+        got = round_trip(&message);
+        unit_assert_int(control_fd_count(&got), 0);
+
+        message.add_device = (ControlAddDevice){
+                .kind = CONTROL_DEVICE_BLOCK,
+                .throttle = {.bytes = THROTTLE_MAX, .bytes_burst = 1, .ops = 2, .ops_burst = 3},
+                .block = {.serial = "disk0", .flags = CONTROL_BLOCK_READ_ONLY},
+        };
+        got = round_trip(&message);
+        unit_assert_string(got.add_device.block.serial, "disk0");
+        unit_assert_int(got.add_device.block.flags, CONTROL_BLOCK_READ_ONLY);
+        unit_assert(got.add_device.throttle.bytes == THROTTLE_MAX);
+        unit_assert_int(got.add_device.throttle.ops_burst, 3);
+        unit_assert_int(control_fd_count(&got), 1);
+}
+
+static void test_binds_and_throttles(void)
+{
+        ControlMessage message = {
+                .type = CONTROL_ADD_BIND,
+                .serial = 9,
+                .add_bind = {.slot = 2, .flags = CONTROL_BIND_READ_ONLY, .name = "hosts"},
+        };
+        ControlMessage got = round_trip(&message);
+
+        unit_assert_int(got.add_bind.slot, 2);
+        unit_assert_int(got.add_bind.flags, CONTROL_BIND_READ_ONLY);
+        unit_assert_string(got.add_bind.name, "hosts");
+        unit_assert_int(control_fd_count(&got), 1);
+
+        message = (ControlMessage){.type = CONTROL_REMOVE_BIND, .remove_bind.name = "hosts"};
+        got = round_trip(&message);
+        unit_assert_string(got.remove_bind.name, "hosts");
+        unit_assert_int(control_fd_count(&got), 0);
+
+        message = (ControlMessage){.type = CONTROL_SET_THROTTLE,
+                                   .set_throttle = {.slot = 4, .limits = {.ops = 1000}}};
+        got = round_trip(&message);
+        unit_assert_int(got.set_throttle.slot, 4);
+        unit_assert_int(got.set_throttle.limits.ops, 1000);
+}
+
+static void check_refused(const ControlMessage *message)
+{
+        ControlMessage got;
+
+        unit_assert_int(control_decode(buffer, encode(message), &got), -EBADMSG);
+}
+
+static void test_binds_and_throttles_limits(void)
+{
+        static const char *const names[] = {"", ".", "..", "a/b", "/"};
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                ControlMessage message = {.type = CONTROL_ADD_BIND};
+
+                strcpy(message.add_bind.name, names[i]);
+                check_refused(&message);
+        }
+        check_refused(&(ControlMessage){.type = CONTROL_REMOVE_BIND,
+                                        .remove_bind = {.name = "a", .flags = 1}});
+        check_refused(&(ControlMessage){.type = CONTROL_SET_THROTTLE,
+                                        .set_throttle.limits.bytes = THROTTLE_MAX + 1});
 }
 
 static void check_device_refused(const ControlAddDevice *add)
@@ -118,7 +183,10 @@ static void test_add_device_limits(void)
                 &(ControlAddDevice){.kind = CONTROL_DEVICE_VSOCK, .vsock.guest_cid = UINT32_MAX});
         check_device_refused(&(ControlAddDevice){.kind = CONTROL_DEVICE_P9});
         check_device_refused(
-                &(ControlAddDevice){.kind = CONTROL_DEVICE_P9, .p9 = {.tag = "a", .flags = 2}});
+                &(ControlAddDevice){.kind = CONTROL_DEVICE_P9, .p9 = {.tag = "a", .flags = 4}});
+        check_device_refused(&(ControlAddDevice){.kind = CONTROL_DEVICE_BLOCK});
+        check_device_refused(&(ControlAddDevice){
+                .kind = CONTROL_DEVICE_P9, .p9.tag = "a", .throttle.ops_burst = THROTTLE_MAX + 1});
         unit_assert_int(control_encode(&message, buffer, sizeof(buffer), &size), -ENOBUFS);
 }
 
@@ -241,6 +309,8 @@ static void test_text_with_nul(void)
 }
 
 UNIT_MAIN(UNIT_TEST(test_configure), UNIT_TEST(test_configure_limits), UNIT_TEST(test_add_device),
-          UNIT_TEST(test_add_device_limits), UNIT_TEST(test_plain), UNIT_TEST(test_ports_and_slots),
-          UNIT_TEST(test_reply), UNIT_TEST(test_ended), UNIT_TEST(test_stats),
-          UNIT_TEST(test_phase), UNIT_TEST(test_header), UNIT_TEST(test_text_with_nul))
+          UNIT_TEST(test_add_device_limits), UNIT_TEST(test_binds_and_throttles),
+          UNIT_TEST(test_binds_and_throttles_limits), UNIT_TEST(test_plain),
+          UNIT_TEST(test_ports_and_slots), UNIT_TEST(test_reply), UNIT_TEST(test_ended),
+          UNIT_TEST(test_stats), UNIT_TEST(test_phase), UNIT_TEST(test_header),
+          UNIT_TEST(test_text_with_nul))

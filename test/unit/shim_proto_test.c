@@ -65,7 +65,12 @@ static void test_launch(void)
 static void test_every_request(void)
 {
         const ShimMessage messages[] = {
-                {.type = SHIM_ADD_DEVICE, .serial = 1, .add_device = {SHIM_DEVICE_P9, 1, "root"}},
+                {.type = SHIM_ADD_DEVICE,
+                 .serial = 1,
+                 .add_device = {SHIM_DEVICE_P9, 1, "root", {.ops = 5}}},
+                {.type = SHIM_ADD_BIND, .serial = 1, .add_bind = {1, SHIM_BIND_READ_ONLY, "hosts"}},
+                {.type = SHIM_REMOVE_BIND, .serial = 1, .remove_bind = {1, 0, "hosts"}},
+                {.type = SHIM_SET_THROTTLE, .serial = 1, .set_throttle = {1, {.bytes = 1 << 20}}},
                 {.type = SHIM_REMOVE_DEVICE, .serial = 2, .remove_device = {5}},
                 {.type = SHIM_BOOT, .serial = 3},
                 {.type = SHIM_PAUSE, .serial = 4},
