@@ -222,14 +222,19 @@ int link_init(Link *link, Loop *loop, int fd, int fds_fd)
         return r < 0 ? r : machine_init(&link->machine, loop, &events);
 }
 
-void link_done(Link *link)
+int link_done(Link *link)
 {
+        int r;
+
         if (!link->loop)
-                return;
-        machine_done(&link->machine);
+                return 0;
+        r = machine_done(&link->machine);
+        if (r < 0)
+                return r;
         loop_fd_remove(&link->source);
         link->fd = fd_close(link->fd);
         link->fds_fd = fd_close(link->fds_fd);
+        return 0;
 }
 
 int link_hello(Link *link, uint64_t start_usec, uint64_t jailed_usec)

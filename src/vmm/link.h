@@ -25,7 +25,7 @@ typedef struct Link {
 
 /* Takes over @fd, a SEQPACKET socket, and @fds_fd. 0 or -errno. */
 int link_init(Link *link, Loop *loop, int fd, int fds_fd);
-void link_done(Link *link); /* harmless on all zero */
+int link_done(Link *link); /* as machine_done() */
 
 /* READY, with the phases of the start so far. 0 or -errno. */
 int link_hello(Link *link, uint64_t start_usec, uint64_t jailed_usec);

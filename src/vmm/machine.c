@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "vmm/arch.h"
 #include "vmm/machine.h"
+#include "vmm/thread/thread.h"
 
 ENUM_TABLE(machine_state, MachineState, MACHINE_STATE_MAX)
 = {
@@ -39,6 +40,10 @@ void machine_set_state(Machine *machine, MachineState state)
                   machine_state_to_string(state));
         machine->state = state;
 }
+
+/* How often, and for how long, an access of a vCPU is tried that a device isn't ready for. */
+#define MACHINE_RETRY_USEC  (10 * USEC_PER_MSEC)
+#define MACHINE_RETRY_LIMIT (10 * USEC_PER_SEC)
 
 static void machine_unlock_board(void *userdata)
 {
@@ -95,6 +100,16 @@ void machine_end(Machine *machine, ControlEnd reason, const char *format, ...)
         machine_wake(machine);
 }
 
+static void machine_fail(void *userdata, const char *what, int error)
+{
+        machine_end(userdata, CONTROL_END_DEVICE_ERROR, "%s failed: %s", what, strerror(-error));
+}
+
+int machine_new_iothread(Machine *machine, const char *name, IoThread **ret)
+{
+        return iothread_new(name, machine_fail, machine, ret);
+}
+
 /* Takes the news and leaves none, but the end: that stays the last word. */
 static MachineNews machine_take_news(Machine *machine)
 {
@@ -138,16 +153,47 @@ static unsigned machine_count_parked(Machine *machine)
         return n;
 }
 
-static int machine_serve_accesses(Machine *machine)
+static void machine_serve_accesses(Machine *machine);
+
+static int machine_on_retry(LoopTimer *timer)
 {
+        machine_serve_accesses(CONTAINER_OF(timer, Machine, retry));
+        return 0;
+}
+
+/* Some access has to wait for a device's own thread, or for its requests: looks again soon. */
+static void machine_retry_accesses(Machine *machine)
+{
+        uint64_t now = clock_now_usec();
+
+        if (machine->retry_end_usec == 0)
+                machine->retry_end_usec = now + clock_limit_usec(MACHINE_RETRY_LIMIT);
+        if (now >= machine->retry_end_usec)
+                machine_end(machine, CONTROL_END_DEVICE_ERROR,
+                            "the guest resets a device whose requests to the host do not end");
+        else
+                loop_timer_arm(machine->loop, &machine->retry, now + MACHINE_RETRY_USEC,
+                               machine_on_retry);
+}
+
+static void machine_serve_accesses(Machine *machine)
+{
+        bool waits = false;
+
         for (unsigned i = 0; i < machine->n_vcpus; i++) {
                 int r = vcpu_serve_access(&machine->vcpus[i]);
 
-                if (r < 0)
-                        return r;
+                if (r == -EAGAIN)
+                        waits = true;
+                else if (r < 0)
+                        machine_fail(machine, "a device", r);
         }
         pthread_cond_broadcast(&machine->access_done);
-        return 0;
+        loop_timer_cancel(&machine->retry);
+        if (waits)
+                machine_retry_accesses(machine);
+        else
+                machine->retry_end_usec = 0;
 }
 
 static int machine_on_wake(LoopFd *source, uint32_t events)
@@ -155,13 +201,10 @@ static int machine_on_wake(LoopFd *source, uint32_t events)
         Machine *machine = CONTAINER_OF(source, Machine, wake);
         MachineNews news;
         uint64_t n;
-        int r;
 
         if (read(machine->wake_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
                 return errno_neg();
-        r = machine_serve_accesses(machine);
-        if (r < 0)
-                machine_end(machine, CONTROL_END_DEVICE_ERROR, "a device failed: %s", strerror(-r));
+        machine_serve_accesses(machine);
         news = machine_take_news(machine);
         for (unsigned i = 0; i < news.n_phases; i++)
                 machine->events.phase(machine->events.userdata, news.phases[i].id,
@@ -196,7 +239,7 @@ int machine_init(Machine *machine, Loop *loop, const MachineEvents *events)
         pthread_mutex_init(&machine->news_lock, NULL);
         pthread_cond_init(&machine->access_done, NULL);
         pthread_cond_init(&machine->gate_changed, NULL);
-        r = vcpu_prepare_process();
+        r = thread_prepare_process();
         if (r < 0)
                 return r;
         machine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -213,13 +256,18 @@ int machine_init(Machine *machine, Loop *loop, const MachineEvents *events)
         return 0;
 }
 
-void machine_done(Machine *machine)
+int machine_done(Machine *machine)
 {
+        int r;
+
         if (!machine->loop)
-                return;
+                return 0;
         machine_join(machine);
         loop_set_wait_hooks(machine->loop, NULL, NULL, NULL);
-        virtio_slots_done(&machine->slots);
+        loop_timer_cancel(&machine->retry);
+        r = virtio_slots_done(&machine->slots);
+        if (r < 0)
+                return r;
         for (unsigned i = 0; machine->vcpus && i < machine->max_vcpus; i++)
                 vcpu_done(&machine->vcpus[i]);
         free(machine->vcpus);
@@ -231,6 +279,7 @@ void machine_done(Machine *machine)
         machine->wake_fd = fd_close(machine->wake_fd);
         machine_unlock_board(machine);
         machine->loop = NULL;
+        return 0;
 }
 
 bool machine_has_board(const Machine *machine)

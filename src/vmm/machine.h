@@ -3,19 +3,27 @@
  * (link.c, or a board test) calls it and hears of it by MachineEvents.
  *
  * Threads. The I/O thread runs the loop and owns everything. Each vCPU has a thread that only runs
- * the vCPU and dispatches its exits. What crosses between them, and how:
+ * the vCPU and dispatches its exits. A device whose work may block has a thread with a loop of its
+ * own, and perhaps a pool for system calls that do (thread/). What crosses between them, and how:
  *
  *   slots and device state    the board lock: held by the I/O thread but while it waits in epoll, by
  *                             a vCPU thread during one register access. Writes that call into a
  *                             device are handed to the I/O thread (Vcpu.access) and waited for.
+ *   a device with a thread    the I/O thread visits that thread (iothread.h): to plug, for a vCPU's
+ *                             write, to save, to unplug. It doesn't wait for one that blocks: the
+ *                             vCPU does, and after a time limit the machine ends, with a reason.
+ *   device status, counters   atomic: written on the device's thread, read by vCPUs and GET_STATS
+ *   kicks, interrupts         eventfds
  *   interrupt status          atomic, for interrupt handlers must not wait for the lock
+ *   requests in a pool        the request and what it has a reference to; home by an eventfd
  *   serial port, console      a lock each of their own
  *   run, pause, end           Machine.gate, atomic; a vCPU parks on Machine.gate_changed
  *   phases, the end's reason  under the news lock; the I/O thread is woken by wake_fd
  *   exit counters             atomic, relaxed
  *   guest memory              fixed before the first vCPU runs; its bytes are anyone's
  *
- * Order of locks: the board's before the gate's and the news'; the serial port's before the console's.
+ * Order of locks: the board's before a visit, the gate's and the news'; a visit before the news'; the
+ * serial port's before the console's. A device's thread never takes the board's.
  */
 #pragma once
 
@@ -92,6 +100,9 @@ struct Machine {
         pthread_cond_t gate_changed; /* with the gate lock */
         unsigned n_parked;           /* under the gate lock */
 
+        LoopTimer retry;         /* accesses that wait for a device's thread */
+        uint64_t retry_end_usec; /* until when; 0: none waits */
+
         pthread_mutex_t news_lock;
         MachineNews news;
         int wake_fd;
@@ -108,8 +119,11 @@ typedef struct MachineConfig {
 /* Borrows @loop, whose wait hooks become the board lock's. 0 or -errno. */
 int machine_init(Machine *machine, Loop *loop, const MachineEvents *events);
 
-/* Ends what runs, without an event, and frees all. Harmless on an all-zero object. */
-void machine_done(Machine *machine);
+/*
+ * Ends what runs, without an event, and frees all. Harmless on an all-zero object. 0; or -EBUSY:
+ * requests of a device to the host don't end, nothing could be freed, the process has to end.
+ */
+int machine_done(Machine *machine);
 
 /*
  * Makes the machine and loads the firmware: MACHINE_EMPTY → MACHINE_CONFIGURED. 0, or -errno and
@@ -131,6 +145,9 @@ void machine_end(Machine *machine, ControlEnd reason, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
 void machine_get_stats(Machine *machine, ControlStats *ret);
+
+/* A thread for a device, whose failure ends the machine. 0 or -errno. */
+int machine_new_iothread(Machine *machine, const char *name, IoThread **ret);
 
 /* For vcpu.c and configure.c; any thread. */
 void machine_tell_phase(Machine *machine, uint32_t id);

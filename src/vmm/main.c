@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -100,7 +101,7 @@ static int run(const Options *options, uint64_t start_usec)
 {
         _cleanup_(loop_freep) Loop *loop = NULL;
         _cleanup_(freep) Link *link = calloc(1, sizeof(*link));
-        int fds_fd = FD_NONE, r;
+        int fds_fd = FD_NONE, status, r;
 
         r = enter_jail(options, &fds_fd);
         if (r < 0)
@@ -114,9 +115,11 @@ static int run(const Options *options, uint64_t start_usec)
                 r = loop_run(loop);
         if (r < 0)
                 log_error_errno(r, "can't go on");
-        if (link)
-                link_done(link);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        status = r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        /* A thread that the host's kernel doesn't let go still uses all this. */
+        if (link && link_done(link) < 0)
+                _exit(status);
+        return status;
 }
 
 int main(int argc, char **argv)

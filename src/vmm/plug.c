@@ -9,14 +9,24 @@
 /* The root comes as the message's only fd. */
 static int plug_make_p9(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret)
 {
+        _cleanup_(iothread_freep) IoThread *thread = NULL;
         const VirtioP9Config config = {
                 .tag = add->p9.tag,
                 .root_fd = TAKE_FD(fds[0]),
                 .proc_fd = link->fds_fd,
                 .read_only = add->p9.flags & CONTROL_P9_READ_ONLY,
         };
+        int r;
 
-        return virtio_p9_new(link->loop, &link->machine.memory, &config, ret);
+        r = machine_new_iothread(&link->machine, "9p", &thread);
+        if (r < 0)
+                return r;
+        iothread_enter(thread);
+        r = virtio_p9_new(iothread_loop(thread), &link->machine.memory, &config, ret);
+        iothread_leave(thread);
+        if (r == 0)
+                virtio_device_take_thread(*ret, TAKE_PTR(thread));
+        return r;
 }
 
 static int plug_on_accepted(void *userdata, uint32_t guest_port, uint32_t host_port, int fd)
@@ -83,7 +93,7 @@ static const char *plug_problem(int r)
         case -EEXIST:
                 return "there is a vsock device already";
         case -EBUSY:
-                return "the slot is taken";
+                return "the slot is taken, or the guest still uses its device";
         case -ENOSPC:
                 return "no slot is empty";
         case -EINVAL:

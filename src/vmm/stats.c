@@ -44,11 +44,11 @@ static void stats_add_device(uint32_t slot, const VirtioDevice *device, ControlS
         stats->devices[stats->n_devices++] = (ControlDeviceStats){
                 .slot = slot,
                 .kind = device_kind(device),
-                .notifies = counters->notifies,
-                .interrupts = counters->interrupts,
-                .requests = counters->requests,
-                .bytes_from_guest = counters->bytes_from_guest,
-                .bytes_to_guest = counters->bytes_to_guest,
+                .notifies = virtio_counter_read(&counters->notifies),
+                .interrupts = virtio_counter_read(&counters->interrupts),
+                .requests = virtio_counter_read(&counters->requests),
+                .bytes_from_guest = virtio_counter_read(&counters->bytes_from_guest),
+                .bytes_to_guest = virtio_counter_read(&counters->bytes_to_guest),
         };
 }
 

@@ -1,16 +1,12 @@
 /* A vCPU's thread; see vcpu.h. */
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "vmm/arch.h"
 #include "vmm/machine.h"
-
-#define VCPU_SIGNAL     SIGUSR1
-#define VCPU_STACK_SIZE (128 * 1024)
+#include "vmm/thread/thread.h"
 
 int vcpu_init(Vcpu *vcpu, Machine *machine, unsigned id)
 {
@@ -37,22 +33,11 @@ void vcpu_done(Vcpu *vcpu)
         vcpu->machine = NULL;
 }
 
-static void vcpu_on_signal(int signal_number)
-{
-}
-
-int vcpu_prepare_process(void)
-{
-        struct sigaction action = {.sa_handler = vcpu_on_signal}; /* no SA_RESTART: it interrupts */
-
-        return sigaction(VCPU_SIGNAL, &action, NULL) < 0 ? errno_neg() : 0;
-}
-
 void vcpu_kick(Vcpu *vcpu)
 {
         /* Before the signal: one that comes before KVM_RUN would be lost, this is not. */
         __atomic_store_n(&vcpu->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-        pthread_kill(vcpu->thread, VCPU_SIGNAL);
+        thread_interrupt(vcpu->thread);
 }
 
 /* Waits while the machine is paused. False: the machine ends. */
@@ -80,8 +65,8 @@ int vcpu_serve_access(Vcpu *vcpu)
 
         if (!access->pending)
                 return 0;
-        r = virtio_mmio_write(&access->slot->mmio, access->offset, access->data, access->size);
-        access->pending = false;
+        r = virtio_slot_write(access->slot, access->offset, access->data, access->size);
+        access->pending = r == -EAGAIN;
         return r;
 }
 
@@ -109,7 +94,7 @@ static void vcpu_access_slot(Vcpu *vcpu, VirtioSlot *slot, uint32_t offset)
 
         if (!run->mmio.is_write)
                 virtio_mmio_read(&slot->mmio, offset, run->mmio.data, run->mmio.len);
-        else if (virtio_mmio_is_deferred(offset))
+        else if (virtio_mmio_is_deferred(&slot->mmio, offset))
                 vcpu_defer_write(vcpu, slot, offset);
         else
                 (void)virtio_mmio_write(&slot->mmio, offset, run->mmio.data, run->mmio.len);
@@ -238,7 +223,7 @@ static void *vcpu_thread(void *userdata)
 
         name[5] = (char)('0' + vcpu->id / 10 % 10);
         name[6] = (char)('0' + vcpu->id % 10);
-        prctl(PR_SET_NAME, name);
+        thread_set_name(name);
         if (vcpu->id == 0)
                 machine_tell_phase(vcpu->machine, CONTROL_PHASE_FIRST_RUN);
         while (vcpu_pass_gate(vcpu))
@@ -249,13 +234,8 @@ static void *vcpu_thread(void *userdata)
 
 int vcpu_start(Vcpu *vcpu)
 {
-        pthread_attr_t attributes;
-        int r;
+        int r = thread_start(&vcpu->thread, vcpu_thread, vcpu);
 
-        pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, VCPU_STACK_SIZE);
-        r = pthread_create(&vcpu->thread, &attributes, vcpu_thread, vcpu);
-        pthread_attr_destroy(&attributes);
         vcpu->has_thread = r == 0;
-        return -r;
+        return r;
 }

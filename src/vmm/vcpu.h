@@ -44,8 +44,6 @@ int vcpu_start(Vcpu *vcpu);
 /* Has KVM_RUN return soon, so that the thread looks at the gate. I/O thread. */
 void vcpu_kick(Vcpu *vcpu);
 
-/* The I/O thread, board lock held: serves the access that waits, if one does. 0 or -errno. */
+/* The I/O thread, board lock held: serves the access that waits, if one does. 0; -EAGAIN: it waits
+ * on, come back; or another -errno. */
 int vcpu_serve_access(Vcpu *vcpu);
-
-/* The signal that vcpu_kick() uses must have a handler before the first thread starts. */
-int vcpu_prepare_process(void);

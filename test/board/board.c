@@ -178,7 +178,7 @@ Board *board_new(const BoardConfig *config)
 
 Board *board_free(Board *board)
 {
-        machine_done(&board->machine);
+        unit_assert_int(machine_done(&board->machine), 0);
         loop_fd_remove(&board->console_source);
         loop_free(board->loop);
         fd_close(board->console);

@@ -40,7 +40,7 @@ static void begin(void)
 
 static void end(void)
 {
-        link_done(vmm);
+        unit_assert_int(link_done(vmm), 0);
         loop_free(loop);
         shim = fd_close(shim);
         free(vmm);

@@ -10,7 +10,7 @@
 
 static struct {
         VirtioDevice device;
-        unsigned activated, reset, notified;
+        unsigned activated, reset, notified, cancelled;
         int answer; /* of activate and notify */
         uint8_t config[8];
 } toy;
@@ -36,6 +36,11 @@ static void toy_reset(VirtioDevice *device)
         toy.reset++;
 }
 
+static void toy_cancel(VirtioDevice *device)
+{
+        toy.cancelled++;
+}
+
 static int toy_notify(VirtioDevice *device, unsigned queue)
 {
         toy.notified |= 1U << queue;
@@ -58,6 +63,7 @@ static const VirtioDeviceOps toy_ops = {
         .config_write = toy_config_write,
         .activate = toy_activate,
         .reset = toy_reset,
+        .cancel = toy_cancel,
         .notify = toy_notify,
         .free = toy_free,
 };
@@ -315,9 +321,57 @@ static void test_load_damaged(void)
                 begin();
                 (void)virtio_mmio_load(&mmio, &reader);
                 put(0x50, 1);
-                (void)virtio_queue_pop(&toy.device.queues[1], &chain);
+                if (virtio_queue_pop(&toy.device.queues[1], &chain) == 0)
+                        virtio_queue_push(&toy.device.queues[1], chain.head, 0);
                 put(0x70, 0);
         }
+}
+
+/* A reset waits for what is in flight, which no kick adds to meanwhile. */
+static void test_drain(void)
+{
+        static const uint8_t descriptor[16] = {[2] = 3, [8] = 1, [12] = 2};
+        uint32_t reset = 0;
+        VirtioChain chain;
+
+        begin();
+        negotiate();
+        set_queue(0, 0x10000);
+        put(0x70, 15);
+        memcpy(guest_memory_span(&memory, 0x10000, 16), descriptor, 16);
+        memcpy(guest_memory_span(&memory, 0x11002, 2), "\1", 2);
+        unit_assert_int(virtio_queue_pop(&toy.device.queues[0], &chain), 0);
+        unit_assert_int(virtio_mmio_write(&mmio, 0x70, &reset, 4), -EAGAIN);
+        unit_assert_int(toy.cancelled, 1);
+        unit_assert_int(toy.reset, 0);
+        unit_assert_int(get(0x70), 15);
+        put(0x50, 0);
+        unit_assert_int(toy.notified, 0);
+        virtio_queue_push(&toy.device.queues[0], chain.head, 1);
+        unit_assert_int(virtio_mmio_write(&mmio, 0x70, &reset, 4), 0);
+        unit_assert_int(toy.cancelled, 1);
+        unit_assert_int(toy.reset, 1);
+        negotiate();
+        put(0x70, 15);
+        put(0x50, 0);
+        unit_assert_int(toy.notified, 1);
+}
+
+/* Also a queue that was stopped, or broke, has nothing in flight any more in the end. */
+static void test_drain_stopped(void)
+{
+        VirtioChain chain;
+
+        begin();
+        negotiate();
+        set_queue(0, 0x10000);
+        put(0x70, 15);
+        unit_assert_int(virtio_queue_pop(&toy.device.queues[0], &chain), 0);
+        put(0x44, 0);
+        unit_assert(virtio_device_is_busy(&toy.device));
+        virtio_queue_push(&toy.device.queues[0], chain.head, 1);
+        unit_assert(!virtio_device_is_busy(&toy.device));
+        put(0x70, 0);
 }
 
 static void test_deferral(void)
@@ -325,10 +379,18 @@ static void test_deferral(void)
         unit_assert(virtio_mmio_is_lockless(0x60, false));
         unit_assert(virtio_mmio_is_lockless(0x64, true));
         unit_assert(!virtio_mmio_is_lockless(0x60, true));
-        unit_assert(virtio_mmio_is_deferred(0x70));
-        unit_assert(virtio_mmio_is_deferred(0x50));
-        unit_assert(virtio_mmio_is_deferred(0x100));
-        unit_assert(!virtio_mmio_is_deferred(0x44));
+        begin();
+        unit_assert(virtio_mmio_is_deferred(&mmio, 0x70));
+        unit_assert(virtio_mmio_is_deferred(&mmio, 0x50));
+        unit_assert(virtio_mmio_is_deferred(&mmio, 0x100));
+        unit_assert(!virtio_mmio_is_deferred(&mmio, 0x44));
+        negotiate();
+        set_queue(1, 0x10000);
+        put(0x70, 15);
+        unit_assert(virtio_mmio_is_deferred(&mmio, 0x44));
+        unit_assert(!virtio_mmio_is_deferred(&mmio, 0x30));
+        mmio.device = NULL;
+        unit_assert(!virtio_mmio_is_deferred(&mmio, 0x44));
 }
 
 static void test_serial_state(void)
@@ -372,5 +434,5 @@ static void test_setup(void)
 UNIT_MAIN(UNIT_TEST(test_setup), UNIT_TEST(test_empty), UNIT_TEST(test_features),
           UNIT_TEST(test_life), UNIT_TEST(test_ready_queue_is_fixed), UNIT_TEST(test_failure),
           UNIT_TEST(test_bad_queue_fails_activation), UNIT_TEST(test_config),
-          UNIT_TEST(test_save_load), UNIT_TEST(test_load_damaged), UNIT_TEST(test_deferral),
-          UNIT_TEST(test_serial_state))
+          UNIT_TEST(test_save_load), UNIT_TEST(test_load_damaged), UNIT_TEST(test_drain),
+          UNIT_TEST(test_drain_stopped), UNIT_TEST(test_deferral), UNIT_TEST(test_serial_state))

@@ -1,4 +1,5 @@
 /* What all virtio devices share; see device.h. */
+#include <assert.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -38,21 +39,67 @@ void virtio_device_init(VirtioDevice *device, const VirtioDeviceOps *ops, Loop *
         device_reset_common(device);
 }
 
+void virtio_device_take_thread(VirtioDevice *device, IoThread *thread)
+{
+        assert(!device->thread && iothread_loop(thread) == device->loop);
+        device->thread = thread;
+}
+
+int virtio_device_try_enter(VirtioDevice *device)
+{
+        return device->thread ? iothread_try_enter(device->thread) : 0;
+}
+
+void virtio_device_leave(VirtioDevice *device)
+{
+        if (device->thread)
+                iothread_leave(device->thread);
+}
+
+bool virtio_device_is_busy(const VirtioDevice *device)
+{
+        for (unsigned i = 0; i < device->ops->n_queues; i++)
+                if (device->queues[i].in_flight > 0)
+                        return true;
+        return false;
+}
+
+int virtio_device_drain(VirtioDevice *device)
+{
+        if (!virtio_device_is_busy(device))
+                return 0;
+        device->draining = true;
+        if (device->ops->cancel)
+                device->ops->cancel(device);
+        return virtio_device_is_busy(device) ? -EAGAIN : 0;
+}
+
 void virtio_device_reset(VirtioDevice *device)
 {
+        assert(!virtio_device_is_busy(device));
         if (device->ops->reset)
                 device->ops->reset(device);
         device_reset_common(device);
+        device->draining = false;
         if (device->interrupt_status)
                 atomic_store(device->interrupt_status, 0);
 }
 
 VirtioDevice *virtio_device_free(VirtioDevice *device)
 {
+        IoThread *thread;
+
         if (!device)
                 return NULL;
+        thread = device->thread;
+        if (thread)
+                iothread_enter(thread);
         virtio_device_reset(device);
-        return device->ops->free(device);
+        device->ops->free(device);
+        if (thread)
+                iothread_leave(thread);
+        iothread_free(thread);
+        return NULL;
 }
 
 static const char *device_problem(const VirtioDevice *device)
@@ -90,7 +137,7 @@ static int device_start(VirtioDevice *device)
 
 int virtio_device_activate(VirtioDevice *device)
 {
-        device->state.status |= VIRTIO_STATUS_DRIVER_OK;
+        virtio_device_add_status(device, VIRTIO_STATUS_DRIVER_OK);
         return device_settle(device, device_start(device));
 }
 
@@ -119,9 +166,9 @@ int virtio_device_notify(VirtioDevice *device, unsigned queue)
 {
         int r;
 
-        if (queue >= device->ops->n_queues || !virtio_device_is_active(device))
+        if (queue >= device->ops->n_queues || device->draining || !virtio_device_is_active(device))
                 return 0;
-        device->counters.notifies++;
+        virtio_count(&device->counters.notifies, 1);
         device_limit_pops(device);
         r = device->ops->notify(device, queue);
         device_unlimit_pops(device);
@@ -135,7 +182,7 @@ static void device_interrupt(VirtioDevice *device, unsigned why)
         if (!device->interrupt_status)
                 return;
         atomic_fetch_or(device->interrupt_status, why);
-        device->counters.interrupts++;
+        virtio_count(&device->counters.interrupts, 1);
         /* An eventfd's counter can't be full: KVM takes it as it comes. */
         if (write(device->interrupt_fd, &one, sizeof(one)) < 0)
                 log_warning_errno(errno_neg(), "%s: can't raise its interrupt", device->ops->name);
@@ -149,7 +196,7 @@ void virtio_device_signal(VirtioDevice *device, unsigned queue)
 
 void virtio_device_config_changed(VirtioDevice *device)
 {
-        device->state.config_generation++;
+        __atomic_fetch_add(&device->state.config_generation, 1, __ATOMIC_RELEASE);
         if (virtio_device_is_active(device))
                 device_interrupt(device, VIRTIO_INTERRUPT_CONFIG);
 }
@@ -158,7 +205,7 @@ void virtio_device_fail(VirtioDevice *device, const char *why)
 {
         bool was_active = virtio_device_is_active(device);
 
-        device->state.status |= VIRTIO_STATUS_NEEDS_RESET;
+        virtio_device_add_status(device, VIRTIO_STATUS_NEEDS_RESET);
         if (device->failures++ < VIRTIO_FAILURES_LOGGED)
                 log_warning("%s: the guest's driver broke the rules: %s", device->ops->name, why);
         if (was_active)

@@ -5,10 +5,15 @@
  * Life: xxx_new() → virtio_mmio_plug() takes it over → [activate … reset] any number of times →
  * unplug → ops->free().
  *
- * Thread: every operation but config_read runs on the I/O thread, so a device may use the loop and
- * needs no lock. config_read may run on a vCPU thread while the I/O thread is kept out: it only
- * reads. A device with worker threads of its own brings their results home by an eventfd in the
- * loop.
+ * Threads. A device's loop is the machine's, or that of a thread of its own if its work may block
+ * (thread/iothread.h). Every operation but config_read runs on the loop's thread, or on the
+ * machine's I/O thread as its visitor, so that a device may use its loop and needs no lock. All work
+ * on a queue is done by handlers of that loop: kicks, timers, what comes back. config_read runs on
+ * any thread, with the board's lock: it reads only what is fixed while the device is plugged. What
+ * blocks runs in a pool (thread/pool.h), whose jobs come home to the loop.
+ *
+ * A request is in flight from pop to push. Rings are gone when reset returns, so a driver's reset
+ * waits until nothing is in flight: virtio_device_drain().
  *
  * Trust: everything a driver writes is hostile. What it may do wrong ends in
  * DEVICE_NEEDS_RESET: return a positive value from an operation, or call virtio_device_fail().
@@ -22,6 +27,7 @@
 #include "base/loop.h"
 #include "base/wire.h"
 #include "vmm/mem/memory.h"
+#include "vmm/thread/iothread.h"
 #include "vmm/virtio/queue.h"
 
 #define VIRTIO_QUEUES_MAX 4
@@ -75,10 +81,17 @@ typedef struct VirtioDeviceOps {
         int (*activate)(VirtioDevice *device);
 
         /*
-         * Forget all that the driver did, and every chain in flight: the rings may be gone when
-         * this returns. Also called before free, and by a driver that never activated. May be NULL.
+         * Forget all that the driver did: the rings may be gone when this returns. Nothing is in
+         * flight. Also called before free, and by a driver that never activated. May be NULL.
          */
         void (*reset)(VirtioDevice *device);
+
+        /*
+         * Have the requests in flight end soon: give up what has not begun, interrupt what waits,
+         * and push each as ever, now or later. Called again while some remain. NULL: nothing is
+         * ever in flight when an operation returns.
+         */
+        void (*cancel)(VirtioDevice *device);
 
         /* The driver kicked @queue. Returns as activate does. Spurious calls are normal. */
         int (*notify)(VirtioDevice *device, unsigned queue);
@@ -103,7 +116,8 @@ typedef struct VirtioDeviceState {
         uint32_t config_generation;
 } VirtioDeviceState;
 
-/* Read by GET_STATS; written by the I/O thread. A device counts requests and bytes itself. */
+/* Read by GET_STATS on any thread; written by the device's, with virtio_count(). A device counts
+ * requests and bytes itself. */
 typedef struct VirtioCounters {
         uint64_t notifies;
         uint64_t interrupts;
@@ -115,6 +129,7 @@ typedef struct VirtioCounters {
 struct VirtioDevice {
         const VirtioDeviceOps *ops;
         Loop *loop;
+        IoThread *thread; /* that runs @loop, owned; NULL: the machine's I/O thread */
         const GuestMemory *memory;
         uint64_t features; /* offered: ops->features and the common ones; a device may add to it
                               before it is plugged */
@@ -122,6 +137,7 @@ struct VirtioDevice {
         VirtioQueue queues[VIRTIO_QUEUES_MAX];
         VirtioCounters counters;
         unsigned failures; /* virtio_device_fail(), over all resets */
+        bool draining;     /* no request is taken any more until the reset */
 
         /* Set by the transport while plugged; NULL and FD_NONE otherwise. */
         atomic_uint *interrupt_status;   /* VIRTIO_INTERRUPT_* */
@@ -133,10 +149,27 @@ struct VirtioDevice {
 void virtio_device_init(VirtioDevice *device, const VirtioDeviceOps *ops, Loop *loop,
                         const GuestMemory *memory);
 
-/* Back to power-on: the device's reset, then the common state. The counters stay. */
+/* Hands the thread that runs the device's loop over to it. */
+void virtio_device_take_thread(VirtioDevice *device, IoThread *thread);
+
+/*
+ * The machine's I/O thread becomes the visitor of the device's, if that has its own: for everything
+ * below but what says otherwise. 0, or -EAGAIN: it is busy for longer; see iothread_try_enter().
+ */
+int virtio_device_try_enter(VirtioDevice *device);
+void virtio_device_leave(VirtioDevice *device);
+
+/* Takes no more requests and has those in flight end. 0, or -EAGAIN: some still are; come back. */
+int virtio_device_drain(VirtioDevice *device);
+
+/* Whether requests are in flight. */
+bool virtio_device_is_busy(const VirtioDevice *device);
+
+/* Back to power-on: the device's reset, then the common state. Drained. The counters stay. */
 void virtio_device_reset(VirtioDevice *device);
 
-/* Resets and frees an unplugged device. Accepts NULL; returns NULL. */
+/* Resets and frees a drained and unplugged device, and ends its thread. Not by a visitor. Accepts
+ * NULL; returns NULL. */
 VirtioDevice *virtio_device_free(VirtioDevice *device);
 DEFINE_CLEANUP(VirtioDevice *, virtio_device_free)
 
@@ -147,10 +180,34 @@ int virtio_device_activate(VirtioDevice *device);
 /* A kick of @queue, ignored unless the driver is ready. Returns as virtio_device_activate(). */
 int virtio_device_notify(VirtioDevice *device, unsigned queue);
 
+/* Any thread may read the status. */
+static inline uint8_t virtio_device_status(const VirtioDevice *device)
+{
+        return __atomic_load_n(&device->state.status, __ATOMIC_ACQUIRE);
+}
+
+static inline void virtio_device_add_status(VirtioDevice *device, uint8_t bits)
+{
+        __atomic_fetch_or(&device->state.status, bits, __ATOMIC_RELEASE);
+}
+
 static inline bool virtio_device_is_active(const VirtioDevice *device)
 {
-        return (device->state.status & VIRTIO_STATUS_DRIVER_OK) &&
-               !(device->state.status & VIRTIO_STATUS_NEEDS_RESET);
+        return (virtio_device_status(device) &
+                (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) == VIRTIO_STATUS_DRIVER_OK;
+}
+
+/* Adds to a counter, on the device's thread. */
+static inline void virtio_count(uint64_t *counter, uint64_t n)
+{
+        uint64_t before = __atomic_load_n(counter, __ATOMIC_RELAXED);
+
+        __atomic_store_n(counter, before + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t virtio_counter_read(const uint64_t *counter)
+{
+        return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 static inline bool virtio_device_has(const VirtioDevice *device, uint64_t feature)

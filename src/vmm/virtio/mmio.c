@@ -44,10 +44,13 @@ bool virtio_mmio_is_lockless(uint32_t offset, bool is_write)
         return offset == (is_write ? REGISTER_INTERRUPT_ACK : REGISTER_INTERRUPT_STATUS);
 }
 
-bool virtio_mmio_is_deferred(uint32_t offset)
+bool virtio_mmio_is_deferred(const VirtioMmio *mmio, uint32_t offset)
 {
-        return offset == REGISTER_STATUS || offset == REGISTER_QUEUE_NOTIFY ||
-               offset >= REGISTER_CONFIG;
+        if (offset == REGISTER_STATUS || offset == REGISTER_QUEUE_NOTIFY ||
+            offset >= REGISTER_CONFIG)
+                return true;
+        return offset == REGISTER_QUEUE_READY && mmio->device &&
+               (virtio_device_status(mmio->device) & VIRTIO_STATUS_DRIVER_OK);
 }
 
 static VirtioQueue *mmio_queue(VirtioMmio *mmio)
@@ -77,9 +80,9 @@ static uint32_t mmio_read_device(VirtioMmio *mmio, uint32_t offset)
         case REGISTER_QUEUE_READY:
                 return queue && queue->state.ready;
         case REGISTER_STATUS:
-                return device->state.status;
+                return virtio_device_status(device);
         case REGISTER_CONFIG_GENERATION:
-                return device->state.config_generation;
+                return __atomic_load_n(&device->state.config_generation, __ATOMIC_ACQUIRE);
         }
         return 0;
 }
@@ -129,7 +132,8 @@ static void mmio_write_features(VirtioMmio *mmio, uint32_t value)
         VirtioDeviceState *state = &mmio->device->state;
         unsigned shift = 32 * mmio->driver_features_select;
 
-        if (mmio->driver_features_select >= 2 || (state->status & VIRTIO_STATUS_FEATURES_OK))
+        if (mmio->driver_features_select >= 2 ||
+            (virtio_device_status(mmio->device) & VIRTIO_STATUS_FEATURES_OK))
                 return;
         state->driver_features &= ~((uint64_t)UINT32_MAX << shift);
         state->driver_features |= (uint64_t)value << shift;
@@ -139,20 +143,23 @@ static int mmio_write_status(VirtioMmio *mmio, uint32_t value)
 {
         VirtioDevice *device = mmio->device;
         uint8_t known = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FAILED;
-        uint8_t *status = &device->state.status;
+        uint8_t before = virtio_device_status(device);
+        int r;
 
         if (value == 0) {
-                virtio_device_reset(device);
-                return 0;
+                r = virtio_device_drain(device);
+                if (r == 0)
+                        virtio_device_reset(device);
+                return r;
         }
         /* §2.1.1: a driver never clears a bit. */
-        *status |= value & known;
+        virtio_device_add_status(device, value & known);
         if ((value & VIRTIO_STATUS_FEATURES_OK) &&
             (device->state.driver_features & ~device->features) == 0 &&
             (device->state.driver_features & VIRTIO_F_VERSION_1))
-                *status |= VIRTIO_STATUS_FEATURES_OK;
-        if ((value & VIRTIO_STATUS_DRIVER_OK) && !(*status & VIRTIO_STATUS_DRIVER_OK) &&
-            (*status & VIRTIO_STATUS_FEATURES_OK))
+                virtio_device_add_status(device, VIRTIO_STATUS_FEATURES_OK);
+        if ((value & VIRTIO_STATUS_DRIVER_OK) && !(before & VIRTIO_STATUS_DRIVER_OK) &&
+            (virtio_device_status(device) & VIRTIO_STATUS_FEATURES_OK))
                 return virtio_device_activate(device);
         return 0;
 }

@@ -46,9 +46,9 @@ static int p9_answer(VirtioP9 *p9, VirtioQueue *queue, const VirtioChain *chain)
 
         if (r != 0)
                 return VIRTIO_QUEUE_E_BROKEN; /* P9_SERVER_E_FRAME: nothing to answer to */
-        p9->device.counters.requests++;
-        p9->device.counters.bytes_from_guest += chain->readable_size;
-        p9->device.counters.bytes_to_guest += written;
+        virtio_count(&p9->device.counters.requests, 1);
+        virtio_count(&p9->device.counters.bytes_from_guest, chain->readable_size);
+        virtio_count(&p9->device.counters.bytes_to_guest, written);
         virtio_queue_push(queue, chain->head, (uint32_t)written);
         return 0;
 }

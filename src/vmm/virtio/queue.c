@@ -274,14 +274,15 @@ void virtio_queue_push(VirtioQueue *queue, uint16_t head, uint32_t written)
         uint8_t *entry;
         uint32_t id = htole32(head), length = htole32(written);
 
+        assert(queue->in_flight > 0);
+        queue->in_flight--;
         if (!virtio_queue_is_live(queue))
                 return;
-        assert(queue->in_flight > 0 && head < size);
+        assert(head < size);
         entry = queue->used + RING_ENTRIES + 8 * (size_t)(queue->state.next_used & (size - 1));
         memcpy(entry, &id, sizeof(id));
         memcpy(entry + 4, &length, sizeof(length));
         queue->state.next_used++;
-        queue->in_flight--;
         /* The release orders the entry, and the data before it, before the index. */
         ring_store(queue->used + RING_INDEX, queue->state.next_used);
 }

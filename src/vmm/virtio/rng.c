@@ -42,8 +42,8 @@ static int rng_notify(VirtioDevice *device, unsigned index)
                 r = rng_fill(&chain, &written);
                 if (r < 0)
                         return r;
-                device->counters.requests++;
-                device->counters.bytes_to_guest += written;
+                virtio_count(&device->counters.requests, 1);
+                virtio_count(&device->counters.bytes_to_guest, written);
                 virtio_queue_push(queue, chain.head, written);
         }
         virtio_device_signal(device, index);

@@ -3,9 +3,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "vmm/virtio/slots.h"
+
+/* For requests in flight: before a device is called busy, and before the end goes on without it. */
+#define SLOT_BUSY_USEC (200 * USEC_PER_MSEC)
+#define SLOTS_END_USEC (2 * USEC_PER_SEC)
 
 int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_t *gsis, unsigned n)
 {
@@ -26,14 +32,6 @@ int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_
                         slot->kicks[k] = (VirtioKick){.slot = slot, .fd = FD_NONE};
         }
         return 0;
-}
-
-void virtio_slots_done(VirtioSlots *slots)
-{
-        for (unsigned i = 0; slots->slots && i < slots->n; i++)
-                (void)virtio_slots_unplug(slots, i);
-        free(slots->slots);
-        *slots = (VirtioSlots){};
 }
 
 VirtioSlot *virtio_slots_find(const VirtioSlots *slots, uint64_t address, uint32_t *ret_offset)
@@ -90,6 +88,7 @@ static void kick_unwire(VirtioKick *kick, unsigned queue)
         kick->fd = fd_close(kick->fd);
 }
 
+/* For a visitor of the device. */
 static void slot_unwire(VirtioSlot *slot, VirtioDevice *device)
 {
         for (unsigned i = 0; i < device->ops->n_queues; i++) {
@@ -103,7 +102,8 @@ static void slot_unwire(VirtioSlot *slot, VirtioDevice *device)
         device->interrupt_status = NULL;
 }
 
-static int slot_wire(VirtioSlot *slot, VirtioDevice *device)
+/* For a visitor of the device. */
+static int slot_wire_all(VirtioSlot *slot, VirtioDevice *device)
 {
         int r = 0;
 
@@ -118,6 +118,20 @@ static int slot_wire(VirtioSlot *slot, VirtioDevice *device)
                 r = kvm_vm_irqfd(slot->vm, slot->gsi, slot->interrupt_fd, true);
         device->interrupt_fd = slot->interrupt_fd;
         device->interrupt_status = &slot->mmio.interrupt_status;
+        return r;
+}
+
+static int slot_wire(VirtioSlot *slot, VirtioDevice *device)
+{
+        int r;
+
+        /* Nothing was asked of it yet that it could be busy with. */
+        if (device->thread)
+                iothread_enter(device->thread);
+        r = slot_wire_all(slot, device);
+        if (r < 0)
+                slot_unwire(slot, device);
+        virtio_device_leave(device);
         return r;
 }
 
@@ -149,10 +163,8 @@ int virtio_slots_plug(VirtioSlots *slots, uint32_t index, VirtioDevice *device, 
                 return r;
         slot = &slots->slots[chosen];
         r = slot_wire(slot, device);
-        if (r < 0) {
-                slot_unwire(slot, device);
+        if (r < 0)
                 return r;
-        }
         slot->mmio.device_features_select = slot->mmio.driver_features_select = 0;
         slot->mmio.queue_select = 0;
         atomic_store(&slot->mmio.interrupt_status, 0);
@@ -161,17 +173,100 @@ int virtio_slots_plug(VirtioSlots *slots, uint32_t index, VirtioDevice *device, 
         return 0;
 }
 
+int virtio_slot_write(VirtioSlot *slot, uint32_t offset, const void *data, unsigned size)
+{
+        VirtioDevice *device = slot->mmio.device;
+        int r;
+
+        if (!device)
+                return 0;
+        r = virtio_device_try_enter(device);
+        if (r < 0)
+                return r;
+        r = virtio_mmio_write(&slot->mmio, offset, data, size);
+        virtio_device_leave(device);
+        return r;
+}
+
+static int slot_enter_by(VirtioDevice *device, uint64_t deadline_usec)
+{
+        int r;
+
+        do
+                r = virtio_device_try_enter(device);
+        while (r == -EAGAIN && clock_now_usec() < deadline_usec);
+        return r;
+}
+
+/* For a visitor of the device, who leaves it. */
+static void slot_empty(VirtioSlot *slot, VirtioDevice *device)
+{
+        slot->mmio.device = NULL;
+        slot_unwire(slot, device);
+        virtio_device_leave(device);
+        virtio_device_free(device);
+        atomic_store(&slot->mmio.interrupt_status, 0);
+}
+
 int virtio_slots_unplug(VirtioSlots *slots, uint32_t index)
 {
         VirtioDevice *device = virtio_slots_device(slots, index);
-        VirtioSlot *slot;
 
         if (!device)
                 return -ENODEV;
-        slot = &slots->slots[index];
-        slot->mmio.device = NULL;
-        slot_unwire(slot, device);
-        virtio_device_free(device);
-        atomic_store(&slot->mmio.interrupt_status, 0);
+        if (slot_enter_by(device, clock_now_usec() + clock_limit_usec(SLOT_BUSY_USEC)) < 0)
+                return -EBUSY;
+        if (virtio_device_is_busy(device)) {
+                virtio_device_leave(device);
+                return -EBUSY;
+        }
+        slot_empty(&slots->slots[index], device);
+        return 0;
+}
+
+/* Waits until nothing of the device is in flight. 0, and the caller is its visitor; or -EBUSY. */
+static int slot_drain_by(VirtioDevice *device, uint64_t deadline_usec)
+{
+        int r = slot_enter_by(device, deadline_usec);
+
+        while (r == 0 && virtio_device_drain(device) < 0) {
+                if (!device->thread || clock_now_usec() >= deadline_usec) {
+                        virtio_device_leave(device);
+                        return -EBUSY;
+                }
+                r = iothread_wait(device->thread);
+                if (r == -EAGAIN)
+                        r = slot_enter_by(device, deadline_usec);
+        }
+        return r < 0 ? -EBUSY : 0;
+}
+
+static int slot_end(VirtioSlot *slot, uint64_t deadline_usec)
+{
+        VirtioDevice *device = slot->mmio.device;
+        int r;
+
+        if (!device)
+                return 0;
+        r = slot_drain_by(device, deadline_usec);
+        if (r < 0)
+                log_warning("requests of a %s device to the host do not end", device->ops->name);
+        else
+                slot_empty(slot, device);
+        return r;
+}
+
+int virtio_slots_done(VirtioSlots *slots)
+{
+        uint64_t deadline = clock_now_usec() + clock_limit_usec(SLOTS_END_USEC);
+        int r = 0;
+
+        for (unsigned i = 0; slots->slots && i < slots->n; i++)
+                if (slot_end(&slots->slots[i], deadline) < 0)
+                        r = -EBUSY;
+        if (r < 0)
+                return r;
+        free(slots->slots);
+        *slots = (VirtioSlots){};
         return 0;
 }

@@ -1,12 +1,13 @@
 /*
  * The board's table of virtio-mmio slots: which device sits where, and its wiring to KVM. A guest's
- * kick comes by ioeventfd to the loop, an interrupt goes out by irqfd as an edge.
+ * kick comes by ioeventfd to the device's loop, an interrupt goes out by irqfd as an edge.
  *
  * The table's size is fixed when the machine is made; each slot is plugged and unplugged any number
  * of times, before and while the guest runs. What a live guest has to do for it is not our business
  * (for Linux: bind and unbind the platform device).
  *
- * Thread: the I/O thread with the board's lock held, but virtio_slots_find(), which is pure.
+ * Thread: the I/O thread with the board's lock held, but virtio_slots_find(), which is pure. A device
+ * with a thread of its own is visited for what is done to it.
  */
 #pragma once
 
@@ -42,7 +43,13 @@ typedef struct VirtioSlots {
 /* @n empty slots from @base on; slot i interrupts by gsis[i]. Borrows @vm. 0 or -errno. */
 int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_t *gsis,
                       unsigned n);
-void virtio_slots_done(VirtioSlots *slots); /* frees the devices; harmless on all zero */
+
+/*
+ * Frees the devices; harmless on all zero. 0; or -EBUSY after a time limit: requests of some device
+ * don't end. They may still touch the guest's memory, so all stays as it is, and the process has to
+ * end.
+ */
+int virtio_slots_done(VirtioSlots *slots);
 
 /* The slot whose registers @address lies in, or NULL. */
 VirtioSlot *virtio_slots_find(const VirtioSlots *slots, uint64_t address, uint32_t *ret_offset);
@@ -55,7 +62,12 @@ VirtioSlot *virtio_slots_find(const VirtioSlots *slots, uint64_t address, uint32
 int virtio_slots_plug(VirtioSlots *slots, uint32_t index, VirtioDevice *device,
                       uint32_t *ret_index);
 
-/* Empties the slot and frees its device. 0, or -ENODEV: nothing is there. */
+/* A register write that virtio_mmio_is_deferred(). As virtio_mmio_write(); -EAGAIN also when the
+ * device's thread is busy for longer. */
+int virtio_slot_write(VirtioSlot *slot, uint32_t offset, const void *data, unsigned size);
+
+/* Empties the slot and frees its device. 0; -ENODEV: nothing is there; -EBUSY: it has requests in
+ * flight, so the guest still uses it. */
 int virtio_slots_unplug(VirtioSlots *slots, uint32_t index);
 
 /* The device in slot @index, or NULL. */

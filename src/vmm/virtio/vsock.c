@@ -72,7 +72,7 @@ static uint32_t vsock_fill(VirtioVsock *vsock, VirtioChain *chain)
                 return 0;
         vsock_header_encode(&header, bytes);
         virtio_spans_write(chain->writable, chain->n_writable, 0, bytes, sizeof(bytes));
-        vsock->device.counters.bytes_to_guest += header.length;
+        virtio_count(&vsock->device.counters.bytes_to_guest, header.length);
         return VSOCK_HEADER_SIZE + header.length;
 }
 
@@ -123,7 +123,7 @@ static void vsock_take(VirtioVsock *vsock, const VirtioChain *chain)
                 header.op = VSOCK_OP_NONE;
                 header.length = 0;
         }
-        vsock->device.counters.bytes_from_guest += header.length;
+        virtio_count(&vsock->device.counters.bytes_from_guest, header.length);
         vsock_mux_receive(&vsock->mux, &header, chain->readable, chain->n_readable,
                           VSOCK_HEADER_SIZE);
 }
@@ -138,7 +138,7 @@ static int vsock_pump_tx(VirtioVsock *vsock)
                 r = virtio_queue_pop(queue, &chain);
                 if (r != 0)
                         break;
-                vsock->device.counters.requests++;
+                virtio_count(&vsock->device.counters.requests, 1);
                 vsock_take(vsock, &chain);
                 virtio_queue_push(queue, chain.head, 0);
         }
