@@ -6,13 +6,13 @@
 #include "vmm/virtio/rng.h"
 #include "vmm/virtio/vsock.h"
 
-/* The root comes as the message's only fd. */
+/* The root comes as the message's only fd; binds come later. */
 static int plug_make_p9(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret)
 {
         _cleanup_(iothread_freep) IoThread *thread = NULL;
         const VirtioP9Config config = {
                 .tag = add->p9.tag,
-                .root_fd = TAKE_FD(fds[0]),
+                .root_fd = add->p9.flags & CONTROL_P9_BINDS ? FD_NONE : TAKE_FD(fds[0]),
                 .proc_fd = link->fds_fd,
                 .read_only = add->p9.flags & CONTROL_P9_READ_ONLY,
         };
@@ -75,8 +75,6 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
         case CONTROL_DEVICE_RNG:
                 return virtio_rng_new(link->loop, &machine->memory, ret);
         case CONTROL_DEVICE_P9:
-                if (add->p9.flags & CONTROL_P9_BINDS)
-                        return -EOPNOTSUPP;
                 return plug_make_p9(link, add, fds, ret);
         case CONTROL_DEVICE_VSOCK:
                 return plug_make_vsock(link, add, ret);
@@ -134,6 +132,39 @@ int plug_remove(Link *link, const ControlMessage *message)
         if (r == 0 && link->vsock && link->vsock_slot == slot)
                 link->vsock = NULL;
         return link_reply(link, message->serial, r, 0, plug_problem(r));
+}
+
+static const char *plug_bind_problem(int r)
+{
+        switch (r) {
+        case -EEXIST:
+                return "there is a bind of this name already";
+        case -EINVAL:
+                return "there is no binds device in this slot";
+        case -ENODEV:
+                return "the slot is empty";
+        case -ENOENT:
+                return "there is no bind of this name";
+        case -ENOSPC:
+                return "the device has as many binds as it can take";
+        }
+        return NULL;
+}
+
+int plug_bind(Link *link, const ControlMessage *message, int *fds)
+{
+        const ControlBind *bind = &message->add_bind; /* remove_bind is the same */
+        VirtioDevice *device = virtio_slots_device(&link->machine.slots, bind->slot);
+        int r;
+
+        if (!device)
+                r = -ENODEV;
+        else if (message->type == CONTROL_ADD_BIND)
+                r = virtio_p9_add_bind(device, bind->name, TAKE_FD(fds[0]),
+                                       bind->flags & CONTROL_BIND_READ_ONLY);
+        else
+                r = virtio_p9_remove_bind(device, bind->name);
+        return link_reply(link, message->serial, r, 0, plug_bind_problem(r));
 }
 
 static const char *plug_vsock_problem(int r)

@@ -279,6 +279,72 @@ static void test_devices(void)
         end();
 }
 
+static uint32_t ask_p9(uint32_t slot, uint32_t flags)
+{
+        ControlMessage message = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = slot,
+                               .kind = CONTROL_DEVICE_P9,
+                               .p9 = {.tag = "binds", .flags = flags}},
+        };
+        int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        uint32_t code = ask_with(&message, &root, flags & CONTROL_P9_BINDS ? 0 : 1);
+
+        fd_close(root);
+        return code;
+}
+
+static uint32_t ask_bind(uint32_t slot, const char *name, const char *path, uint32_t flags)
+{
+        ControlMessage message = {
+                .type = CONTROL_ADD_BIND,
+                .add_bind = {.slot = slot, .flags = flags},
+        };
+        int fd = open(path, O_PATH | O_CLOEXEC);
+        uint32_t code;
+
+        snprintf(message.add_bind.name, sizeof(message.add_bind.name), "%s", name);
+        code = ask_with(&message, &fd, 1);
+        fd_close(fd);
+        return code;
+}
+
+static uint32_t ask_unbind(uint32_t slot, const char *name)
+{
+        ControlMessage message = {.type = CONTROL_REMOVE_BIND, .remove_bind = {.slot = slot}};
+
+        snprintf(message.remove_bind.name, sizeof(message.remove_bind.name), "%s", name);
+        return ask_with(&message, NULL, 0);
+}
+
+static void test_binds(void)
+{
+        begin();
+        unit_assert_int(ask_bind(0, "b1", "/", 0), ENODEV); /* nothing is configured */
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask_p9(0, CONTROL_P9_BINDS), 0);
+        unit_assert_int(ask_p9(1, 0), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 2), 0);
+        unit_assert_int(ask_bind(0, "b1", "/", 0), 0);
+        unit_assert_int(ask_bind(0, "b1", "/", 0), EEXIST);
+        unit_assert_int(ask_bind(0, "b2", "/etc/passwd", CONTROL_BIND_READ_ONLY), 0);
+        for (uint32_t slot = 1; slot < 3; slot++) {
+                unit_assert_int(ask_bind(slot, "b1", "/", 0), EINVAL);
+                unit_assert_int(ask_unbind(slot, "b1"), EINVAL);
+        }
+        unit_assert_int(ask_bind(3, "b1", "/", 0), ENODEV);
+        unit_assert_int(ask_bind(BOARD_SLOTS, "b1", "/", 0), ENODEV);
+        unit_assert_int(ask_unbind(3, "b1"), ENODEV);
+        unit_assert_int(ask(CONTROL_START), 0);
+        unit_assert_int(ask_unbind(0, "b1"), 0);
+        unit_assert_int(ask_unbind(0, "b1"), ENOENT);
+        unit_assert_int(ask_bind(0, "b1", "/", 0), 0);
+        unit_assert_int(ask_removal(0), 0);
+        unit_assert_int(ask_bind(0, "b1", "/", 0), ENODEV);
+        check_stops();
+        end();
+}
+
 static void test_vsock(void)
 {
         ControlMessage connect = {.type = CONTROL_VSOCK_CONNECT, .vsock_connect.guest_port = 5};
@@ -360,6 +426,7 @@ static const UnitTest tests[] = {
         UNIT_TEST(test_hang_up),
         UNIT_TEST(test_bad_configuration),
         UNIT_TEST(test_devices),
+        UNIT_TEST(test_binds),
         UNIT_TEST(test_vsock),
         UNIT_TEST(test_life),
         UNIT_TEST(test_stop_paused),

@@ -113,22 +113,29 @@ static inline int guest_attach(Guest *guest, uint32_t fid, uint32_t uid)
         return guest_send(guest);
 }
 
-static inline Guest *guest_open_with(P9Limits limits, bool read_only)
+/* What comes in @config: limits, read_only, and whether the root is made up: then the directory isn't
+ * exported at all. */
+static inline Guest *guest_open_config(P9ServerConfig config)
 {
         Guest *guest = calloc(1, sizeof(*guest));
-        P9ServerConfig config = {.limits = limits, .read_only = read_only};
 
         snprintf(guest->path, sizeof(guest->path), "/tmp/uvm-p9-test.XXXXXX");
         unit_assert(mkdtemp(guest->path));
         guest->dir = open(guest->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         guest->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        config.root_fd = open(guest->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (config.root_fd != FD_NONE)
+                config.root_fd = open(guest->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         config.proc_fd = guest->proc_fd;
         unit_assert(guest->dir >= 0 && guest->proc_fd >= 0);
         unit_assert_int(p9_server_new(&guest->server, &config), 0);
         unit_assert_int(guest_version(guest, P9_MSIZE_MAX, "9P2000.L"), 0);
         unit_assert_int(guest_attach(guest, GUEST_ROOT, P9_NO_ID), 0);
         return guest;
+}
+
+static inline Guest *guest_open_with(P9Limits limits, bool read_only)
+{
+        return guest_open_config((P9ServerConfig){.limits = limits, .read_only = read_only});
 }
 
 static inline Guest *guest_open(void)

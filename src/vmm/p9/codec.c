@@ -46,7 +46,7 @@ static P9String p9_get_string(P9Decoder *decoder)
         return (P9String){.text = text, .size = size};
 }
 
-static int p9_name_check(P9String name)
+int p9_name_check(P9String name)
 {
         if (name.size > P9_NAME_MAX)
                 return -ENAMETOOLONG;

@@ -103,6 +103,9 @@ enum {
 
 #define P9_AT_REMOVEDIR 0x200U /* Tunlinkat */
 
+/* Rstatfs: V9FS_MAGIC, so that no program takes the file system for what it isn't. */
+#define P9_STATFS_TYPE 0x01021997U
+
 enum {
         P9_LOCK_READ = 0,
         P9_LOCK_WRITE = 1,
@@ -231,6 +234,9 @@ typedef struct P9Message {
                 } lock; /* Tlock; Tgetlock has no flags */
         };
 } P9Message;
+
+/* Whether this is one component of a path: 0, -EINVAL or -ENAMETOOLONG. */
+int p9_name_check(P9String name);
 
 /* Decodes the first P9_HEADER_SIZE bytes. 0, or -EINVAL if the size is less than a header's. */
 int p9_header_decode(const uint8_t *data, size_t size, P9Header *ret);

@@ -26,7 +26,7 @@ static P9Node *p9_node_from_item(P9TableItem *item)
 /* Takes a node out of the table for good. */
 static void p9_node_set_stale(P9Node *node)
 {
-        p9_table_remove(&node->tree->nodes, &node->item);
+        p9_table_remove(&node->tree->pool->nodes, &node->item);
         node->stale = true;
 }
 
@@ -36,13 +36,13 @@ static void p9_node_set_stale(P9Node *node)
  */
 static P9Node *p9_tree_lookup(P9Tree *tree, const P9Identity *identity)
 {
-        P9TableItem *item = p9_table_first(&tree->nodes, p9_identity_hash(identity));
+        P9TableItem *item = p9_table_first(&tree->pool->nodes, p9_identity_hash(identity));
 
         for (P9TableItem *next; item; item = next) {
                 P9Node *node = p9_node_from_item(item);
 
                 next = p9_table_next(item);
-                if (!p9_identity_same_inode(&node->identity, identity))
+                if (node->tree != tree || !p9_identity_same_inode(&node->identity, identity))
                         continue;
                 if (node->fd >= 0 || p9_identity_equal(&node->identity, identity))
                         return node;
@@ -53,10 +53,11 @@ static P9Node *p9_tree_lookup(P9Tree *tree, const P9Identity *identity)
 
 static int p9_node_new(P9Tree *tree, int fd, const struct statx *st, P9Node **ret)
 {
+        P9Pool *pool = tree->pool;
         P9Node *node;
         int r;
 
-        if (tree->n_nodes >= tree->nodes_max)
+        if (pool->n_nodes >= pool->nodes_max)
                 return -ENFILE;
         node = calloc(1, sizeof(*node));
         if (!node)
@@ -68,42 +69,109 @@ static int p9_node_new(P9Tree *tree, int fd, const struct statx *st, P9Node **re
                 .mode = st->stx_mode,
                 .n_refs = 1,
         };
-        r = p9_table_insert(&tree->nodes, &node->item, p9_identity_hash(&node->identity));
+        r = p9_table_insert(&pool->nodes, &node->item, p9_identity_hash(&node->identity));
         if (r < 0) {
                 free(node);
                 return r;
         }
-        node->qid = p9_qid(tree->devices, &node->identity, node->mode);
+        node->qid = p9_qid(&pool->devices, &node->identity, node->mode);
         tree->n_nodes++;
+        pool->n_nodes++;
         p9_node_fd_set(node, fd);
         *ret = node;
         return 0;
 }
 
-int p9_tree_init(P9Tree *tree, int root_fd, int proc_fd, P9Devices *devices)
+void p9_pool_init(P9Pool *pool, int proc_fd)
+{
+        pool->proc_fd = proc_fd;
+        list_init(&pool->lru);
+}
+
+void p9_pool_done(P9Pool *pool)
+{
+        assert(pool->n_nodes == 0 && pool->n_open == 0);
+        p9_table_done(&pool->nodes);
+}
+
+/* A tree with its root; consumes @fd (or FD_NONE) on success. */
+static int p9_tree_plant(P9Pool *pool, int fd, const struct statx *st, P9Tree **ret)
+{
+        P9Tree *tree = calloc(1, sizeof(*tree));
+        int r;
+
+        if (!tree)
+                return -ENOMEM;
+        tree->pool = pool;
+        tree->proc_fd = pool->proc_fd;
+        r = p9_node_new(tree, fd, st, &tree->root);
+        if (r < 0) {
+                free(tree);
+                return r;
+        }
+        tree->above = tree->root->qid;
+        *ret = tree;
+        return 0;
+}
+
+int p9_tree_new(P9Pool *pool, int root_fd, P9Tree **ret)
 {
         _cleanup_(fd_closep) int fd = root_fd;
         struct statx st;
         int r;
 
-        list_init(&tree->lru);
-        tree->proc_fd = proc_fd;
-        tree->devices = devices;
         r = p9_stat(fd, "", &st);
+        if (r == 0)
+                r = p9_tree_plant(pool, fd, &st, ret);
+        if (r == 0)
+                TAKE_FD(fd);
+        return r;
+}
+
+int p9_tree_new_made_up(P9Pool *pool, P9Qid qid, P9Tree **ret)
+{
+        /* No file has this identity: mount, device and inode are 0. */
+        const struct statx st = {.stx_mode = S_IFDIR | 0555};
+        P9Tree *tree;
+        int r;
+
+        r = p9_tree_plant(pool, FD_NONE, &st, &tree);
         if (r < 0)
                 return r;
-        r = p9_node_new(tree, fd, &st, &tree->root);
-        if (r < 0)
-                return r;
-        TAKE_FD(fd);
+        tree->read_only = tree->made_up = true;
+        tree->root->qid = tree->above = qid;
+        *ret = tree;
         return 0;
 }
 
-void p9_tree_done(P9Tree *tree)
+static void p9_node_free(P9Node *node)
 {
-        tree->root = p9_node_unref(tree->root);
-        assert(tree->n_nodes == 0);
-        p9_table_done(&tree->nodes);
+        P9Tree *tree = node->tree;
+
+        p9_node_fd_close(node);
+        if (!node->stale)
+                p9_table_remove(&tree->pool->nodes, &node->item);
+        tree->n_nodes--;
+        tree->pool->n_nodes--;
+        free(node->name);
+        free(node);
+}
+
+/* Ends an abandoned tree of which nobody but itself has a node any more. */
+static void p9_tree_settle(P9Tree *tree)
+{
+        if (!tree->abandoned || tree->n_nodes > 1 || tree->root->n_refs > 1)
+                return;
+        p9_node_free(tree->root);
+        free(tree);
+}
+
+void p9_tree_abandon(P9Tree *tree)
+{
+        if (!tree)
+                return;
+        tree->abandoned = true;
+        p9_tree_settle(tree);
 }
 
 P9Node *p9_node_ref(P9Node *node)
@@ -114,17 +182,16 @@ P9Node *p9_node_ref(P9Node *node)
 
 P9Node *p9_node_unref(P9Node *node)
 {
+        P9Tree *tree = node ? node->tree : NULL;
+
         while (node && --node->n_refs == 0) {
                 P9Node *parent = node->parent; /* its reference is the loop's now */
 
-                p9_node_fd_close(node);
-                if (!node->stale)
-                        p9_table_remove(&node->tree->nodes, &node->item);
-                node->tree->n_nodes--;
-                free(node->name);
-                free(node);
+                p9_node_free(node);
                 node = parent;
         }
+        if (tree)
+                p9_tree_settle(tree);
         return NULL;
 }
 
@@ -286,9 +353,9 @@ void p9_node_refresh(P9Node *node)
         other = p9_tree_lookup(node->tree, &identity);
         if (other && other != node)
                 return;
-        p9_table_remove(&node->tree->nodes, &node->item);
+        p9_table_remove(&node->tree->pool->nodes, &node->item);
         node->identity = identity;
-        r = p9_table_insert(&node->tree->nodes, &node->item, p9_identity_hash(&identity));
+        r = p9_table_insert(&node->tree->pool->nodes, &node->item, p9_identity_hash(&identity));
         assert(r == 0); /* there is room where it was */
 }
 

@@ -17,6 +17,11 @@
  *   nodes are on the tree's list, least recently used first
  * - a node holds a reference to its parent; all walks along parents are loops, not recursion,
  *   because the guest decides how deep a tree is
+ * - a tree's root lives as long as any node of the tree
+ *
+ * A server may have several trees (binds.h). They share a pool: its limits are those of all
+ * together, and whichever has the fd that was used least recently gives it up. A file that two trees
+ * reach has a node in each.
  *
  * Thread: one at a time. Trust: names come checked from the codec; what the host has behind them
  * may change at any time.
@@ -35,7 +40,7 @@
 typedef struct P9Tree P9Tree;
 
 typedef struct P9Node {
-        P9TableItem item; /* in tree->nodes, unless stale */
+        P9TableItem item; /* in the pool's nodes, unless stale */
         P9Tree *tree;
         struct P9Node *parent; /* NULL: the root, or its name is gone */
         char *name;            /* in @parent; NULL when @parent is */
@@ -51,25 +56,42 @@ typedef struct P9Node {
         struct P9Node *reopen;    /* the next one down, while a chain is reopened */
 } P9Node;
 
-struct P9Tree {
-        P9Devices *devices; /* borrowed */
-        int proc_fd;        /* borrowed: /proc/self/fd */
-        bool read_only;
+/* What the trees of a server share. */
+typedef struct P9Pool {
+        P9Devices devices;
+        int proc_fd; /* borrowed: /proc/self/fd */
         unsigned nodes_max, fds_max;
-        P9Node *root;
         P9Table nodes;
         List lru;
         unsigned n_nodes, n_open;
+} P9Pool;
+
+struct P9Tree {
+        P9Pool *pool;
+        int proc_fd; /* the pool's */
+        bool read_only;
+        bool made_up; /* its root has no file: binds.h answers for it */
+        bool abandoned;
+        P9Node *root;
+        P9Qid above; /* what ".." of the root is: the root itself, or what it hangs below */
+        unsigned n_nodes, n_open;
 };
 
-/*
- * Consumes @root_fd (any fd of the root directory or of a single file), also on failure; borrows
- * the rest. 0 or -errno.
- */
-int p9_tree_init(P9Tree *tree, int root_fd, int proc_fd, P9Devices *devices);
+/* @proc_fd is borrowed; the limits are the caller's to fill in. */
+void p9_pool_init(P9Pool *pool, int proc_fd);
+void p9_pool_done(P9Pool *pool); /* all trees must be gone */
 
-/* All references but the tree's own must be gone. */
-void p9_tree_done(P9Tree *tree);
+/*
+ * Consumes @root_fd (any fd of the root directory or of a single file), also on failure. The tree
+ * ends by p9_tree_abandon(). 0, -ENFILE beyond the pool's limits, or -errno.
+ */
+int p9_tree_new(P9Pool *pool, int root_fd, P9Tree **ret);
+
+/* A read-only tree of one directory that exists nowhere, with this qid. Its node has no fd. */
+int p9_tree_new_made_up(P9Pool *pool, P9Qid qid, P9Tree **ret);
+
+/* Frees the tree: now, or with the last reference to a node of it. */
+void p9_tree_abandon(P9Tree *tree);
 
 P9Node *p9_node_ref(P9Node *node);
 P9Node *p9_node_unref(P9Node *node);

@@ -16,7 +16,7 @@ static void p9_node_fd_review(P9Node *node)
 {
         list_remove(&node->lru);
         if (node->fd >= 0 && node->parent && node->n_users == 0 && node->n_open_children == 0)
-                list_append(&node->tree->lru, &node->lru);
+                list_append(&node->tree->pool->lru, &node->lru);
 }
 
 void p9_node_fd_joined(P9Node *node)
@@ -44,6 +44,7 @@ void p9_node_fd_set(P9Node *node, int fd)
                 return;
         node->fd = fd;
         node->tree->n_open++;
+        node->tree->pool->n_open++;
         if (node->parent)
                 p9_node_fd_joined(node);
 }
@@ -54,6 +55,7 @@ void p9_node_fd_close(P9Node *node)
                 return;
         node->fd = fd_close(node->fd);
         node->tree->n_open--;
+        node->tree->pool->n_open--;
         p9_node_fd_review(node);
         if (node->parent) {
                 node->parent->n_open_children--;
@@ -71,9 +73,9 @@ static bool p9_node_is_reachable(P9Node *node)
 }
 
 /* Closes one fd that can be had again. False if there is none. */
-static bool p9_tree_evict(P9Tree *tree)
+static bool p9_pool_evict(P9Pool *pool)
 {
-        for (List *item; (item = list_first(&tree->lru));) {
+        for (List *item; (item = list_first(&pool->lru));) {
                 P9Node *node = LIST_ENTRY(item, P9Node, lru);
 
                 if (p9_node_is_reachable(node)) {
@@ -86,21 +88,21 @@ static bool p9_tree_evict(P9Tree *tree)
         return false;
 }
 
-static int p9_tree_make_room(P9Tree *tree)
+static int p9_pool_make_room(P9Pool *pool)
 {
-        while (tree->n_open >= tree->fds_max)
-                if (!p9_tree_evict(tree))
+        while (pool->n_open >= pool->fds_max)
+                if (!p9_pool_evict(pool))
                         return -ENFILE;
         return 0;
 }
 
-/* openat() that gives fds of the tree back if the process, or the machine, has none left. */
-static int p9_tree_openat(P9Tree *tree, int dir_fd, const char *name, int flags, int *ret_fd)
+/* openat() that gives fds of the pool back if the process, or the machine, has none left. */
+static int p9_pool_openat(P9Pool *pool, int dir_fd, const char *name, int flags, int *ret_fd)
 {
         int fd = openat(dir_fd, name, flags | O_CLOEXEC);
 
         if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-                for (unsigned i = 0; i < P9_EVICT_BATCH && p9_tree_evict(tree); i++)
+                for (unsigned i = 0; i < P9_EVICT_BATCH && p9_pool_evict(pool); i++)
                         ;
                 fd = openat(dir_fd, name, flags | O_CLOEXEC);
         }
@@ -112,14 +114,14 @@ static int p9_tree_openat(P9Tree *tree, int dir_fd, const char *name, int flags,
 
 int p9_tree_open_path(P9Tree *tree, int dir_fd, const char *name, int *ret_fd)
 {
-        int r = p9_tree_make_room(tree);
+        int r = p9_pool_make_room(tree->pool);
 
-        return r < 0 ? r : p9_tree_openat(tree, dir_fd, name, O_PATH | O_NOFOLLOW, ret_fd);
+        return r < 0 ? r : p9_pool_openat(tree->pool, dir_fd, name, O_PATH | O_NOFOLLOW, ret_fd);
 }
 
 int p9_tree_open_proc(P9Tree *tree, const char *name, int flags, int *ret_fd)
 {
-        return p9_tree_openat(tree, tree->proc_fd, name, flags, ret_fd);
+        return p9_pool_openat(tree->pool, tree->proc_fd, name, flags, ret_fd);
 }
 
 /* One step of a chain: the parent has its fd. */

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "vmm/p9/binds.h"
 #include "vmm/p9/codec.h"
 #include "vmm/p9/fid.h"
 #include "vmm/p9/node.h"
@@ -19,11 +20,13 @@
 #define P9_DIRENTS_SIZE  (P9_GETDENTS_SIZE / 24 * 28 + 32)
 
 struct P9Server {
-        P9Tree tree;
+        P9Pool pool;
+        P9Tree *tree; /* what Tattach gives; the made-up root's if there are binds */
+        P9Binds binds;
         P9FidTable fids;
-        P9Devices devices;
         uint32_t msize; /* 0: no session */
-        uint32_t uid;   /* the server's own, which new files have at first */
+        bool read_only;
+        uint32_t uid; /* the server's own, which new files have at first */
 
         /* Of the request at hand: nothing is allocated for one. */
         uint8_t message[P9_MESSAGE_MAX];
@@ -43,6 +46,10 @@ typedef struct P9Request {
         WireWriter reply;
         size_t n_data; /* bytes of data in @out, right behind what @reply holds */
 } P9Request;
+
+/* How much data the reply to a Tread or Treaddir may carry: the guest's wish, its buffers and
+ * msize. */
+size_t p9_reply_space(const P9Request *request);
 
 int p9_do_version(P9Request *request);
 int p9_do_attach(P9Request *request);
@@ -78,6 +85,9 @@ int p9_do_xattrcreate(P9Request *request);
 int p9_xattr_read(P9Request *request);
 int p9_xattr_write(P9Request *request);
 int p9_xattr_commit(P9Request *request);
+
+/* What is different on the made-up root: the operation for a message of this type, or NULL. */
+int (*p9_binds_op(uint8_t type))(P9Request *request);
 
 int p9_do_lock(P9Request *request);
 int p9_do_getlock(P9Request *request);

@@ -8,8 +8,6 @@
 #include "base/fd.h"
 #include "vmm/p9/ops.h"
 
-#define P9_STATFS_TYPE 0x01021997U /* V9FS_MAGIC: programs shall not take it for what it isn't */
-
 static P9Time p9_time(const struct statx_timestamp *time)
 {
         return (P9Time){.sec = (uint64_t)time->tv_sec, .nsec = time->tv_nsec};

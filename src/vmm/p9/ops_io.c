@@ -21,8 +21,7 @@ typedef struct P9HostEntry {
         char name[];
 } P9HostEntry;
 
-/* How much data the reply to this read may carry: the guest's wish, its buffers and msize. */
-static size_t p9_reply_space(const P9Request *request)
+size_t p9_reply_space(const P9Request *request)
 {
         size_t space = MIN((size_t)request->message.io.count,
                            (size_t)request->server->msize - P9_IO_HEADER_SIZE);
@@ -87,14 +86,14 @@ int p9_do_fsync(P9Request *request)
         return r < 0 ? errno_neg() : 0;
 }
 
-/* ".." of the export's root is the root: what lies above is nobody's business. */
-static P9Qid p9_entry_qid(const P9Request *request, const P9HostEntry *entry)
+/* What lies above a tree on the host is nobody's business. */
+static P9Qid p9_entry_qid(P9Request *request, const P9HostEntry *entry)
 {
         P9Node *dir = request->fid->node;
 
         if (dir == dir->tree->root && strcmp(entry->name, "..") == 0)
-                return dir->qid;
-        return p9_qid_of_entry(&request->server->devices, dir->identity.device, entry->inode,
+                return dir->tree->above;
+        return p9_qid_of_entry(&request->server->pool.devices, dir->identity.device, entry->inode,
                                entry->type);
 }
 

@@ -146,8 +146,6 @@ static int p9_rename(P9Node *old_dir, const char *old_name, P9Node *new_dir, con
         _cleanup_(p9_pair_release) P9Pair dirs = {};
         int r;
 
-        if (old_dir->tree != new_dir->tree)
-                return -EXDEV;
         r = p9_pair_acquire(&dirs, old_dir, new_dir);
         if (r < 0)
                 return r;
@@ -172,6 +170,8 @@ static int p9_target_dir(P9Request *request, uint32_t id, P9Node **ret)
 
         if (!fid)
                 return -EBADF;
+        if (fid->node->tree != request->fid->node->tree)
+                return -EXDEV;
         if (fid->node->tree->read_only)
                 return -EROFS;
         *ret = fid->node;

@@ -37,7 +37,7 @@ int p9_do_attach(P9Request *request)
                 return -EOPNOTSUPP;
         if (*tree && strcmp(tree, "/") != 0)
                 return -ENOENT;
-        r = p9_fid_new(&server->fids, request->message.fid, server->tree.root,
+        r = p9_fid_new(&server->fids, request->message.fid, server->tree->root,
                        request->message.attach.uid, &fid);
         if (r < 0)
                 return r;
@@ -64,6 +64,13 @@ static int p9_walk_end(P9Request *request, P9Node *node)
         return 0;
 }
 
+static int p9_walk_step(P9Request *request, P9Node *node, const char *name, P9Node **ret)
+{
+        if (node->tree->made_up)
+                return p9_binds_walk(&request->server->binds, name, ret);
+        return p9_node_walk(node, name, ret);
+}
+
 /*
  * Opened fids may be walked from: that is how the client gets a second fid for a file without a
  * name any more (net/9p's clone_fid() of an open one, for xattrs). Where a later component doesn't
@@ -82,7 +89,7 @@ int p9_do_walk(P9Request *request)
         for (; n < n_names; n++) {
                 P9Node *next;
 
-                r = p9_node_walk(node, request->message.walk.names[n].text, &next);
+                r = p9_walk_step(request, node, request->message.walk.names[n].text, &next);
                 if (r == -ENOENT && n > 0)
                         break;
                 if (r < 0)

@@ -58,6 +58,21 @@ P9Limits p9_limits_for(unsigned fds)
         };
 }
 
+static int p9_server_plant(P9Server *server, int root_fd)
+{
+        int r;
+
+        if (root_fd < 0) {
+                r = p9_binds_init(&server->binds, &server->pool);
+                server->tree = server->binds.tree;
+                return r;
+        }
+        r = p9_tree_new(&server->pool, root_fd, &server->tree);
+        if (r == 0)
+                server->tree->read_only = server->read_only;
+        return r;
+}
+
 int p9_server_new(P9Server **ret, const P9ServerConfig *config)
 {
         _cleanup_(fd_closep) int root_fd = config->root_fd;
@@ -71,11 +86,12 @@ int p9_server_new(P9Server **ret, const P9ServerConfig *config)
         server->fids.fids_max = config->limits.fids;
         server->fids.files_max = config->limits.files;
         server->fids.xattr_max = config->limits.xattr;
-        server->tree.read_only = config->read_only;
-        server->tree.nodes_max = config->limits.nodes;
-        server->tree.fds_max = MAX(config->limits.paths, (unsigned)P9_PATHS_MIN);
+        server->read_only = config->read_only;
+        server->pool.nodes_max = config->limits.nodes;
+        server->pool.fds_max = MAX(config->limits.paths, (unsigned)P9_PATHS_MIN);
         umask(0);
-        r = p9_tree_init(&server->tree, TAKE_FD(root_fd), config->proc_fd, &server->devices);
+        p9_pool_init(&server->pool, config->proc_fd);
+        r = p9_server_plant(server, TAKE_FD(root_fd));
         if (r < 0) {
                 p9_server_free(server);
                 return r;
@@ -95,9 +111,26 @@ P9Server *p9_server_free(P9Server *server)
         if (!server)
                 return NULL;
         p9_server_reset(server);
-        p9_tree_done(&server->tree);
+        if (server->binds.tree)
+                p9_binds_done(&server->binds);
+        else
+                p9_tree_abandon(server->tree);
+        p9_pool_done(&server->pool);
         free(server);
         return NULL;
+}
+
+int p9_server_add_bind(P9Server *server, const char *name, int root_fd, bool read_only)
+{
+        if (server->binds.tree)
+                return p9_binds_add(&server->binds, name, root_fd, read_only || server->read_only);
+        fd_close(root_fd);
+        return -EINVAL;
+}
+
+int p9_server_remove_bind(P9Server *server, const char *name)
+{
+        return server->binds.tree ? p9_binds_remove(&server->binds, name) : -EINVAL;
 }
 
 bool p9_server_is_in_use(const P9Server *server)
@@ -109,8 +142,8 @@ P9Usage p9_server_usage(const P9Server *server)
 {
         return (P9Usage){
                 .fids = (unsigned)server->fids.table.n_items,
-                .nodes = server->tree.n_nodes,
-                .paths = server->tree.n_open,
+                .nodes = server->pool.n_nodes,
+                .paths = server->pool.n_open,
                 .files = server->fids.files,
                 .xattr = server->fids.xattr,
         };
@@ -143,6 +176,7 @@ static int p9_request_decode(P9Request *request, size_t first)
 static int p9_request_run(P9Request *request)
 {
         const P9Op *op = &p9_ops[request->message.header.type];
+        int (*run)(P9Request * request) = NULL;
 
         if (!(op->flags & P9_OP_NO_FID)) {
                 request->fid = p9_fid_get(&request->server->fids, request->message.fid);
@@ -150,8 +184,10 @@ static int p9_request_run(P9Request *request)
                         return -EBADF;
                 if ((op->flags & P9_OP_CHANGES) && request->fid->node->tree->read_only)
                         return -EROFS;
+                if (request->fid->node->tree->made_up)
+                        run = p9_binds_op(request->message.header.type);
         }
-        return op->run(request);
+        return run ? run(request) : op->run(request);
 }
 
 /* Closes the reply; one that doesn't fit where the guest wants it is an error to tell it about. */

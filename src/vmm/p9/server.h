@@ -5,6 +5,7 @@
  *   codec.h    bytes <-> messages           fid.h   the guest's handles
  *   server.c   dispatch, limits, replies    node.h  files, O_PATH fds, names
  *   ops_*.c    the operations by theme      qid.h   identities
+ *                                           binds.h a root made up of several trees
  *
  * Who may do what is the guest kernel's business: it sees the owners and modes and checks them
  * before it asks (mount with access=client, or access=any for a single owner). The server has the
@@ -52,7 +53,8 @@ typedef struct P9Limits {
 P9Limits p9_limits_for(unsigned fds);
 
 typedef struct P9ServerConfig {
-        int root_fd;    /* a directory or a single file; consumed */
+        int root_fd;    /* a directory or a single file; consumed. FD_NONE: a made-up directory,
+                           whose entries come by p9_server_add_bind() */
         int proc_fd;    /* of this process's own /proc/self/fd; borrowed */
         bool read_only; /* everything that would change a file is EROFS */
         P9Limits limits;
@@ -62,6 +64,13 @@ typedef struct P9ServerConfig {
 int p9_server_new(P9Server **ret, const P9ServerConfig *config);
 P9Server *p9_server_free(P9Server *server);
 DEFINE_CLEANUP(P9Server *, p9_server_free)
+
+/*
+ * The entries of a made-up root (binds.h): -EINVAL for a server with a root of its own. To add one
+ * consumes @root_fd, also on failure; the errors are those of p9_binds_add() and p9_binds_remove().
+ */
+int p9_server_add_bind(P9Server *server, const char *name, int root_fd, bool read_only);
+int p9_server_remove_bind(P9Server *server, const char *name);
 
 /* Ends the session: all fids are gone, all files closed, all locks released. */
 void p9_server_reset(P9Server *server);

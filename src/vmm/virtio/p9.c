@@ -145,3 +145,18 @@ int virtio_p9_new(Loop *loop, const GuestMemory *memory, const VirtioP9Config *c
         *ret = &p9->device;
         return 0;
 }
+
+int virtio_p9_add_bind(VirtioDevice *device, const char *name, int root_fd, bool read_only)
+{
+        if (device->ops == &p9_ops)
+                return p9_server_add_bind(p9_from_device(device)->server, name, root_fd, read_only);
+        fd_close(root_fd);
+        return -EINVAL;
+}
+
+int virtio_p9_remove_bind(VirtioDevice *device, const char *name)
+{
+        if (device->ops != &p9_ops)
+                return -EINVAL;
+        return p9_server_remove_bind(p9_from_device(device)->server, name);
+}

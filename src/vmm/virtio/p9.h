@@ -21,7 +21,8 @@
 
 typedef struct VirtioP9Config {
         const char *tag; /* 1 to VIRTIO_P9_TAG_MAX bytes; copied */
-        int root_fd;     /* O_PATH is enough; consumed, also on failure */
+        int root_fd;     /* O_PATH is enough; consumed, also on failure. FD_NONE: a made-up root
+                            directory (vmm/p9/binds.h) */
         int proc_fd;     /* of the process's own /proc/self/fd; borrowed, outlives the device */
         bool read_only;  /* every change is refused with EROFS */
 } VirtioP9Config;
@@ -29,3 +30,8 @@ typedef struct VirtioP9Config {
 /* 0, -EINVAL for the tag, or -errno. */
 int virtio_p9_new(Loop *loop, const GuestMemory *memory, const VirtioP9Config *config,
                   VirtioDevice **ret);
+
+/* Entries of a made-up root, as p9_server_add_bind() and p9_server_remove_bind(). -EINVAL also for a
+ * device that isn't 9p. */
+int virtio_p9_add_bind(VirtioDevice *device, const char *name, int root_fd, bool read_only);
+int virtio_p9_remove_bind(VirtioDevice *device, const char *name);
