@@ -230,6 +230,7 @@ static void put_device_stats(WireWriter *writer, const ControlDeviceStats *devic
         wire_put_u64(writer, device->requests);
         wire_put_u64(writer, device->bytes_from_guest);
         wire_put_u64(writer, device->bytes_to_guest);
+        wire_put_u64(writer, device->delayed_usec);
 }
 
 static void get_device_stats(WireReader *reader, ControlDeviceStats *ret)
@@ -244,6 +245,7 @@ static void get_device_stats(WireReader *reader, ControlDeviceStats *ret)
         ret->requests = wire_get_u64(reader);
         ret->bytes_from_guest = wire_get_u64(reader);
         ret->bytes_to_guest = wire_get_u64(reader);
+        ret->delayed_usec = wire_get_u64(reader);
         if (kind < CONTROL_DEVICE_RNG || kind >= CONTROL_DEVICE_MAX)
                 reader->bad = true;
 }

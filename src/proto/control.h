@@ -126,7 +126,7 @@ typedef struct ControlConfigure {
 typedef struct ControlAddDevice {
         uint32_t slot; /* or CONTROL_SLOT_ANY */
         ControlDevice kind;
-        ThrottleLimits throttle; /* p9, block; all 0: none */
+        ThrottleLimits throttle; /* p9, block; others, with any that isn't 0: EINVAL */
         union {
                 struct {
                         uint64_t guest_cid; /* 3 to 2^32 - 2 */
@@ -183,6 +183,7 @@ typedef struct ControlDeviceStats {
         uint64_t requests;
         uint64_t bytes_from_guest;
         uint64_t bytes_to_guest;
+        uint64_t delayed_usec; /* that requests waited for the throttle, at most */
 } ControlDeviceStats;
 
 typedef struct ControlStats {
@@ -215,7 +216,8 @@ typedef struct ControlMessage {
                         uint32_t guest_port;
                 } vsock_connect;
                 ControlBind add_bind, remove_bind;
-                /* Takes effect at once, also for what waits. EINVAL: the device has no throttle. */
+                /* Takes effect at once, also for what waits. ENODEV: the slot is empty; EINVAL: the
+                 * device can't have a throttle. */
                 struct {
                         uint32_t slot;
                         ThrottleLimits limits;

@@ -152,11 +152,11 @@ static int link_dispatch(Link *link, const ControlMessage *message, int *fds)
                 return plug_vsock(link, message, fds);
         case CONTROL_GET_STATS:
                 return link_get_stats(link, message->serial);
+        case CONTROL_SET_THROTTLE:
+                return plug_set_throttle(link, message);
         case CONTROL_ADD_BIND:
         case CONTROL_REMOVE_BIND:
                 return plug_bind(link, message, fds);
-        case CONTROL_SET_THROTTLE:
-                return link_reply(link, message->serial, -EOPNOTSUPP, 0, NULL);
         case CONTROL_READY:
         case CONTROL_REPLY:
         case CONTROL_STATS:

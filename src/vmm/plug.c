@@ -85,6 +85,14 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
         return -EOPNOTSUPP;
 }
 
+/* A kind that can't have a throttle is not asked for one. */
+static int plug_throttle(VirtioDevice *device, const ThrottleLimits *limits)
+{
+        if (limits->bytes == 0 && limits->ops == 0)
+                return 0;
+        return virtio_device_set_throttle(device, limits);
+}
+
 static const char *plug_problem(int r)
 {
         switch (r) {
@@ -111,6 +119,8 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
 
         if (machine_has_board(machine))
                 r = plug_make(link, &message->add_device, fds, &device);
+        if (r == 0 && plug_throttle(device, &message->add_device.throttle) < 0)
+                return link_reply(link, message->serial, -EINVAL, 0, "this kind has no throttle");
         if (r == 0)
                 r = virtio_slots_plug(&machine->slots, message->add_device.slot, device, &slot);
         if (r == 0 && device->ops->id == VIRTIO_ID_VSOCK) {
@@ -165,6 +175,18 @@ int plug_bind(Link *link, const ControlMessage *message, int *fds)
         else
                 r = virtio_p9_remove_bind(device, bind->name);
         return link_reply(link, message->serial, r, 0, plug_bind_problem(r));
+}
+
+int plug_set_throttle(Link *link, const ControlMessage *message)
+{
+        VirtioDevice *device = virtio_slots_device(&link->machine.slots,
+                                                   message->set_throttle.slot);
+        int r = -ENODEV;
+
+        if (device)
+                r = virtio_device_set_throttle(device, &message->set_throttle.limits);
+        return link_reply(link, message->serial, r, 0,
+                          r == -EINVAL ? "this device has no throttle" : plug_problem(r));
 }
 
 static const char *plug_vsock_problem(int r)

@@ -1,6 +1,7 @@
 /*
- * Requests about devices: makes what is asked for, puts it into a slot, takes it out; the streams of
- * the vsock device, the binds of a p9 device. Each answers its request by itself; the return value is the link's.
+ * Requests about devices: makes what is asked for, puts it into a slot, takes it out; its throttle;
+ * the streams of the vsock device, the binds of a p9 device. Each answers its request by itself; the
+ * return value is the link's.
  */
 #pragma once
 
@@ -10,4 +11,5 @@
 int plug_add(Link *link, const ControlMessage *message, int *fds);
 int plug_remove(Link *link, const ControlMessage *message);
 int plug_bind(Link *link, const ControlMessage *message, int *fds);
+int plug_set_throttle(Link *link, const ControlMessage *message);
 int plug_vsock(Link *link, const ControlMessage *message, int *fds);

@@ -49,6 +49,7 @@ static void stats_add_device(uint32_t slot, const VirtioDevice *device, ControlS
                 .requests = virtio_counter_read(&counters->requests),
                 .bytes_from_guest = virtio_counter_read(&counters->bytes_from_guest),
                 .bytes_to_guest = virtio_counter_read(&counters->bytes_to_guest),
+                .delayed_usec = virtio_counter_read(&counters->delayed_usec),
         };
 }
 

@@ -127,6 +127,16 @@ static uint32_t ask_removal(uint32_t slot)
         return ask_with(&message, NULL, 0);
 }
 
+static uint32_t ask_throttle(uint32_t slot, uint64_t ops)
+{
+        ControlMessage message = {
+                .type = CONTROL_SET_THROTTLE,
+                .set_throttle = {.slot = slot, .limits.ops = ops},
+        };
+
+        return ask_with(&message, NULL, 0);
+}
+
 static uint32_t ask_configure(int firmware, uint64_t memory_bytes, const char *name)
 {
         ControlMessage message = {
@@ -279,12 +289,13 @@ static void test_devices(void)
         end();
 }
 
-static uint32_t ask_p9(uint32_t slot, uint32_t flags)
+static uint32_t ask_p9(uint32_t slot, uint32_t flags, uint64_t ops)
 {
         ControlMessage message = {
                 .type = CONTROL_ADD_DEVICE,
                 .add_device = {.slot = slot,
                                .kind = CONTROL_DEVICE_P9,
+                               .throttle.ops = ops,
                                .p9 = {.tag = "binds", .flags = flags}},
         };
         int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -322,8 +333,8 @@ static void test_binds(void)
         begin();
         unit_assert_int(ask_bind(0, "b1", "/", 0), ENODEV); /* nothing is configured */
         unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
-        unit_assert_int(ask_p9(0, CONTROL_P9_BINDS), 0);
-        unit_assert_int(ask_p9(1, 0), 0);
+        unit_assert_int(ask_p9(0, CONTROL_P9_BINDS, 0), 0);
+        unit_assert_int(ask_p9(1, 0, 0), 0);
         unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 2), 0);
         unit_assert_int(ask_bind(0, "b1", "/", 0), 0);
         unit_assert_int(ask_bind(0, "b1", "/", 0), EEXIST);
@@ -341,6 +352,31 @@ static void test_binds(void)
         unit_assert_int(ask_bind(0, "b1", "/", 0), 0);
         unit_assert_int(ask_removal(0), 0);
         unit_assert_int(ask_bind(0, "b1", "/", 0), ENODEV);
+        check_stops();
+        end();
+}
+
+static void test_throttle(void)
+{
+        ControlMessage rng = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = 3, .kind = CONTROL_DEVICE_RNG, .throttle.bytes = 1},
+        };
+
+        begin();
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 0), 0);
+        unit_assert_int(ask_p9(1, 0, 100), 0);
+        unit_assert_int(vmm->machine.slots.slots[1].mmio.device->pace.limits.ops, 100);
+        unit_assert_int(ask_throttle(0, 1), EINVAL);
+        unit_assert_int(ask_throttle(1, 7), 0);
+        unit_assert_int(vmm->machine.slots.slots[1].mmio.device->pace.limits.ops, 7);
+        unit_assert_int(ask_throttle(1, 0), 0);
+        unit_assert_int(ask_throttle(2, 1), ENODEV);
+        unit_assert_int(ask_throttle(UINT32_MAX, 1), ENODEV);
+        /* One that can't have a throttle isn't plugged without it. */
+        unit_assert_int(ask_with(&rng, NULL, 0), EINVAL);
+        unit_assert_int(ask_removal(3), ENODEV);
         check_stops();
         end();
 }
@@ -420,16 +456,10 @@ static void test_stop_paused(void)
 }
 
 static const UnitTest tests[] = {
-        UNIT_TEST(test_hello),
-        UNIT_TEST(test_before_configure),
-        UNIT_TEST(test_malformed),
-        UNIT_TEST(test_hang_up),
-        UNIT_TEST(test_bad_configuration),
-        UNIT_TEST(test_devices),
-        UNIT_TEST(test_binds),
-        UNIT_TEST(test_vsock),
-        UNIT_TEST(test_life),
-        UNIT_TEST(test_stop_paused),
+        UNIT_TEST(test_hello),   UNIT_TEST(test_before_configure),  UNIT_TEST(test_malformed),
+        UNIT_TEST(test_hang_up), UNIT_TEST(test_bad_configuration), UNIT_TEST(test_devices),
+        UNIT_TEST(test_binds),   UNIT_TEST(test_throttle),          UNIT_TEST(test_vsock),
+        UNIT_TEST(test_life),    UNIT_TEST(test_stop_paused),
 };
 
 int main(int argc, char **argv)

@@ -264,14 +264,17 @@ static void test_stats(void)
         ControlMessage got;
 
         for (uint32_t i = 0; i < CONTROL_SLOTS_MAX; i++)
-                message.stats.devices[i] = (ControlDeviceStats){
-                        .slot = i, .kind = CONTROL_DEVICE_P9, .requests = 100 + i};
+                message.stats.devices[i] = (ControlDeviceStats){.slot = i,
+                                                                .kind = CONTROL_DEVICE_P9,
+                                                                .requests = 100 + i,
+                                                                .delayed_usec = 1000 + i};
         message.stats.exits[CONTROL_EXIT_MMIO] = 77;
         got = round_trip(&message);
         unit_assert_int(got.stats.exits[CONTROL_EXIT_MMIO], 77);
         unit_assert_int(got.stats.n_devices, CONTROL_SLOTS_MAX);
         unit_assert_int(got.stats.devices[CONTROL_SLOTS_MAX - 1].requests,
                         100 + CONTROL_SLOTS_MAX - 1);
+        unit_assert_int(got.stats.devices[1].delayed_usec, 1001);
         message.stats.devices[0].kind = CONTROL_DEVICE_MAX;
         unit_assert_int(control_decode(buffer, encode(&message), &got), -EBADMSG);
 }

@@ -36,6 +36,7 @@ void virtio_device_init(VirtioDevice *device, const VirtioDeviceOps *ops, Loop *
         };
         for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
                 device->kick_fds[i] = FD_NONE;
+        virtio_pace_init(&device->pace);
         device_reset_common(device);
 }
 
@@ -79,6 +80,7 @@ void virtio_device_reset(VirtioDevice *device)
         assert(!virtio_device_is_busy(device));
         if (device->ops->reset)
                 device->ops->reset(device);
+        virtio_pace_cancel(&device->pace);
         device_reset_common(device);
         device->draining = false;
         if (device->interrupt_status)
@@ -95,6 +97,7 @@ VirtioDevice *virtio_device_free(VirtioDevice *device)
         if (thread)
                 iothread_enter(thread);
         virtio_device_reset(device);
+        virtio_pace_done(&device->pace);
         device->ops->free(device);
         if (thread)
                 iothread_leave(thread);
@@ -150,15 +153,28 @@ static void device_limit_pops(VirtioDevice *device)
         }
 }
 
-/* Has the queues that met their limit looked at again, after all other sources had their turn. */
-static void device_unlimit_pops(VirtioDevice *device)
+/* Has the device notified of @queue, after all other sources of its loop had their turn. */
+static void device_kick(VirtioDevice *device, unsigned queue)
 {
         uint64_t one = 1;
 
+        if (device->kick_fds[queue] >= 0 && write(device->kick_fds[queue], &one, sizeof(one)) < 0)
+                log_warning_errno(errno_neg(), "%s: can't go on", device->ops->name);
+}
+
+static void device_kick_all(VirtioDevice *device)
+{
+        for (unsigned i = 0; i < device->ops->n_queues; i++)
+                device_kick(device, i);
+}
+
+/* Has the queues that met their limit looked at again. */
+static void device_unlimit_pops(VirtioDevice *device)
+{
         for (unsigned i = 0; i < device->ops->n_queues; i++) {
                 device->queues[i].limited = false;
-                if (device->queues[i].cut && write(device->kick_fds[i], &one, sizeof(one)) < 0)
-                        log_warning_errno(errno_neg(), "%s: can't go on", device->ops->name);
+                if (device->queues[i].cut)
+                        device_kick(device, i);
         }
 }
 
@@ -173,6 +189,41 @@ int virtio_device_notify(VirtioDevice *device, unsigned queue)
         r = device->ops->notify(device, queue);
         device_unlimit_pops(device);
         return device_settle(device, r);
+}
+
+int virtio_device_set_throttle(VirtioDevice *device, const ThrottleLimits *limits)
+{
+        if (!device->ops->is_paced)
+                return -EINVAL;
+        virtio_pace_set(&device->pace, limits);
+        device_kick_all(device);
+        return 0;
+}
+
+static int device_on_pace(LoopTimer *timer)
+{
+        device_kick_all(CONTAINER_OF(timer, VirtioDevice, pace.timer));
+        return 0;
+}
+
+int virtio_device_pop(VirtioDevice *device, unsigned queue, VirtioChain *ret)
+{
+        uint64_t waited;
+        int r;
+
+        if (!virtio_pace_may_begin(&device->pace, device->loop, device_on_pace, &waited))
+                return VIRTIO_QUEUE_E_EMPTY;
+        r = virtio_queue_pop(&device->queues[queue], ret);
+        if (r != 0)
+                return r;
+        virtio_pace_take(&device->pace, (uint64_t)ret->readable_size + ret->writable_size);
+        virtio_count(&device->counters.delayed_usec, waited);
+        return 0;
+}
+
+void virtio_device_refund(VirtioDevice *device, uint64_t bytes)
+{
+        virtio_pace_give(&device->pace, bytes);
 }
 
 static void device_interrupt(VirtioDevice *device, unsigned why)
@@ -257,8 +308,11 @@ int virtio_device_load(VirtioDevice *device, WireReader *reader)
                 r = -EBADMSG;
         if (r == 0 && virtio_device_is_active(device))
                 r = device_start(device);
-        if (r == 0)
+        if (r == 0) {
+                /* What waited for a throttle, or came behind the save: no driver kicks for it. */
+                device_kick_all(device);
                 return 0;
+        }
         virtio_device_reset(device);
         return r < 0 ? r : -EBADMSG;
 }

@@ -28,6 +28,7 @@
 #include "base/wire.h"
 #include "vmm/mem/memory.h"
 #include "vmm/thread/iothread.h"
+#include "vmm/virtio/pace.h"
 #include "vmm/virtio/queue.h"
 
 #define VIRTIO_QUEUES_MAX 4
@@ -66,6 +67,7 @@ typedef struct VirtioDeviceOps {
         unsigned n_queues;
         uint16_t queue_sizes[VIRTIO_QUEUES_MAX]; /* the most entries of each: powers of two */
         uint32_t config_size;                    /* bytes; accesses outside never arrive */
+        bool is_paced; /* may be given a throttle: takes requests by virtio_device_pop() */
 
         /* @size is 1, 2, 4 or 8, within config_size, naturally aligned or not. NULL: no config. */
         void (*config_read)(VirtioDevice *device, uint32_t offset, void *data, unsigned size);
@@ -124,6 +126,7 @@ typedef struct VirtioCounters {
         uint64_t requests;
         uint64_t bytes_from_guest;
         uint64_t bytes_to_guest;
+        uint64_t delayed_usec; /* at most so long did requests wait for the throttle */
 } VirtioCounters;
 
 struct VirtioDevice {
@@ -138,6 +141,7 @@ struct VirtioDevice {
         VirtioCounters counters;
         unsigned failures; /* virtio_device_fail(), over all resets */
         bool draining;     /* no request is taken any more until the reset */
+        VirtioPace pace;   /* of all queues together; stays over resets */
 
         /* Set by the transport while plugged; NULL and FD_NONE otherwise. */
         atomic_uint *interrupt_status;   /* VIRTIO_INTERRUPT_* */
@@ -190,6 +194,18 @@ static inline void virtio_device_add_status(VirtioDevice *device, uint8_t bits)
 {
         __atomic_fetch_or(&device->state.status, bits, __ATOMIC_RELEASE);
 }
+/* How fast the device may go from now on, also what waits. The machine's I/O thread, whatever the
+ * device's own is busy with. 0, or -EINVAL: it isn't paced. */
+int virtio_device_set_throttle(VirtioDevice *device, const ThrottleLimits *limits);
+
+/*
+ * virtio_queue_pop() for a device that is paced. While the throttle is empty nothing is there
+ * (VIRTIO_QUEUE_E_EMPTY), and the device is notified when it no longer is. A request costs one
+ * operation and the bytes of all its buffers; what it turns out not to need is given back by
+ * virtio_device_refund().
+ */
+int virtio_device_pop(VirtioDevice *device, unsigned queue, VirtioChain *ret);
+void virtio_device_refund(VirtioDevice *device, uint64_t bytes);
 
 static inline bool virtio_device_is_active(const VirtioDevice *device)
 {

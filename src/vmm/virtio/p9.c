@@ -49,6 +49,7 @@ static int p9_answer(VirtioP9 *p9, VirtioQueue *queue, const VirtioChain *chain)
         virtio_count(&p9->device.counters.requests, 1);
         virtio_count(&p9->device.counters.bytes_from_guest, chain->readable_size);
         virtio_count(&p9->device.counters.bytes_to_guest, written);
+        virtio_device_refund(&p9->device, chain->writable_size - written);
         virtio_queue_push(queue, chain->head, (uint32_t)written);
         return 0;
 }
@@ -60,7 +61,7 @@ static int p9_notify(VirtioDevice *device, unsigned index)
         VirtioChain chain;
         int r;
 
-        while ((r = virtio_queue_pop(queue, &chain)) == 0) {
+        while ((r = virtio_device_pop(device, index, &chain)) == 0) {
                 r = p9_answer(p9_from_device(device), queue, &chain);
                 if (r != 0)
                         break;
@@ -107,6 +108,7 @@ static const VirtioDeviceOps p9_ops = {
         .n_queues = 1,
         .queue_sizes = {P9_QUEUE_SIZE},
         .config_size = sizeof((VirtioP9){}.config),
+        .is_paced = true,
         .config_read = p9_config_read,
         .reset = p9_reset,
         .notify = p9_notify,
