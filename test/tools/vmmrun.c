@@ -3,16 +3,18 @@
  * the control protocol; the guest's console goes to standard output, all else to standard error.
  *
  *   vmmrun --firmware F [--memory MIB] [--vcpus N] [--max-vcpus N] [--slots N] [--cmdline TEXT]
- *          [--p9 DIR:TAG]… [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
+ *          [--p9 DIR:TAG [--throttle BYTES:OPS]]… [--disk FILE[:ro] [--throttle BYTES:OPS]]…
+ *          [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
  *          [--time-limit SECONDS] [--stop-at TEXT] [--toggle-at TEXT] [--phases] [--stats]
  *
- * --stop-at ends the machine when the console shows TEXT; --toggle-at plugs an rng into the last slot,
- * or pulls it, each time the console shows TEXT, and says "vmmrun: plugged" or "… pulled". What a guest sends to a --vsock-listen port
- * goes to standard output too, and standard input goes to the newest such connection. Exit status: 0
- * if the guest reset the machine or --stop-at was met, 1 for every other end, 2 for wrong usage.
+ * Disks have the serials disk0, disk1, …; a throttle, in bytes and operations a second (0: unlimited),
+ * is that of the device before it. --stop-at ends the machine when the console shows TEXT; --toggle-at
+ * plugs an rng into the last slot, or pulls it, each time the console shows TEXT, and says "vmmrun:
+ * plugged" or "… pulled". What a guest sends to a --vsock-listen port goes to standard output too, and
+ * standard input goes to the newest such connection. Exit status: 0 if the guest reset the machine or
+ * --stop-at was met, 1 for every other end, 2 for wrong usage.
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,41 +27,8 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "base/loop.h"
-#include "base/parse.h"
 #include "proto/control.h"
-
-#define RUN_P9_MAX      8
-#define RUN_PORTS_MAX   8
-#define RUN_STREAMS_MAX 64
-#define RUN_TAIL_SIZE   256
-
-typedef struct Run {
-        const char *vmm, *firmware, *stop_at, *toggle_at;
-        ControlConfigure configure;
-        struct {
-                char *directory;
-                const char *tag;
-        } p9[RUN_P9_MAX];
-        unsigned n_p9;
-        uint32_t ports[RUN_PORTS_MAX];
-        unsigned n_ports;
-        uint32_t time_limit;
-        bool no_jail, no_rng, want_phases, want_stats;
-
-        Loop *loop;
-        pid_t pid;
-        int control, console;
-        LoopFd control_source, console_source, stdin_source;
-        LoopTimer timer;
-        LoopFd streams[RUN_STREAMS_MAX];
-        unsigned n_streams;
-        uint32_t serial, expected; /* the last serial sent, and the last that needs a good answer */
-        uint64_t start_usec;
-        char tail[RUN_TAIL_SIZE]; /* of the console, for --stop-at and --toggle-at */
-        bool plugged;             /* the last slot, by --toggle-at */
-        int status;
-} Run;
+#include "test/tools/vmmrun.h"
 
 static int run_send(Run *run, ControlMessage *message, const int *fds, unsigned n_fds)
 {
@@ -102,7 +71,9 @@ static int run_add_p9(Run *run, unsigned i)
 {
         ControlMessage message = {
                 .type = CONTROL_ADD_DEVICE,
-                .add_device = {.slot = CONTROL_SLOT_ANY, .kind = CONTROL_DEVICE_P9},
+                .add_device = {.slot = CONTROL_SLOT_ANY,
+                               .kind = CONTROL_DEVICE_P9,
+                               .throttle = run->p9[i].throttle},
         };
         _cleanup_(fd_closep) int fd = open(run->p9[i].directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -110,6 +81,26 @@ static int run_add_p9(Run *run, unsigned i)
                 return log_error_errno(errno_neg(), "%s", run->p9[i].directory);
         snprintf(message.add_device.p9.tag, sizeof(message.add_device.p9.tag), "%s",
                  run->p9[i].tag);
+        return run_send(run, &message, &fd, 1);
+}
+
+static int run_add_disk(Run *run, unsigned i)
+{
+        bool read_only = run->disks[i].read_only;
+        ControlMessage message = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = CONTROL_SLOT_ANY,
+                               .kind = CONTROL_DEVICE_BLOCK,
+                               .throttle = run->disks[i].throttle,
+                               .block.flags = read_only ? CONTROL_BLOCK_READ_ONLY : 0},
+        };
+        _cleanup_(fd_closep) int fd = open(run->disks[i].file,
+                                           (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+
+        if (fd < 0)
+                return log_error_errno(errno_neg(), "%s", run->disks[i].file);
+        snprintf(message.add_device.block.serial, sizeof(message.add_device.block.serial), "disk%u",
+                 i);
         return run_send(run, &message, &fd, 1);
 }
 
@@ -137,6 +128,8 @@ static int run_add_devices(Run *run)
         }
         for (unsigned i = 0; i < run->n_p9 && r == 0; i++)
                 r = run_add_p9(run, i);
+        for (unsigned i = 0; i < run->n_disks && r == 0; i++)
+                r = run_add_disk(run, i);
         return r;
 }
 
@@ -262,11 +255,17 @@ static void run_print_stats(const ControlStats *stats)
         for (unsigned i = 0; i < stats->n_devices; i++) {
                 const ControlDeviceStats *device = &stats->devices[i];
 
-                fprintf(stderr, "vmmrun: slot %u %s: %llu kicks, %llu interrupts, %llu requests\n",
+                fprintf(stderr,
+                        "vmmrun: slot %u %s: %llu kicks, %llu interrupts, %llu requests, %llu "
+                        "bytes "
+                        "from the guest, %llu to it, %.1f ms throttled\n",
                         device->slot, control_device_to_string(device->kind),
                         (unsigned long long)device->notifies,
                         (unsigned long long)device->interrupts,
-                        (unsigned long long)device->requests);
+                        (unsigned long long)device->requests,
+                        (unsigned long long)device->bytes_from_guest,
+                        (unsigned long long)device->bytes_to_guest,
+                        (double)device->delayed_usec / 1000);
         }
 }
 
@@ -408,123 +407,6 @@ static int run_all(Run *run)
         return r;
 }
 
-static int parse_p9(Run *run, char *text)
-{
-        char *colon = strrchr(text, ':');
-
-        if (!colon || run->n_p9 == RUN_P9_MAX)
-                return -EINVAL;
-        *colon = 0;
-        run->p9[run->n_p9].directory = text;
-        run->p9[run->n_p9++].tag = colon + 1;
-        return 0;
-}
-
-static int parse_memory(Run *run, const char *text)
-{
-        uint32_t mib;
-        int r = parse_u32(text, 1, 1 << 20, &mib);
-
-        run->configure.memory_bytes = (uint64_t)mib << 20;
-        return r;
-}
-
-static int parse_port(Run *run, const char *text)
-{
-        if (run->n_ports == RUN_PORTS_MAX)
-                return -E2BIG;
-        return parse_u32(text, 0, UINT32_MAX, &run->ports[run->n_ports++]);
-}
-
-static int parse_option(Run *run, int option, char *value)
-{
-        ControlConfigure *configure = &run->configure;
-
-        switch (option) {
-        case 'f':
-                run->firmware = value;
-                return 0;
-        case 'm':
-                return parse_memory(run, value);
-        case 'c':
-                return parse_u32(value, 1, CONTROL_VCPUS_MAX, &configure->vcpus);
-        case 'C':
-                return parse_u32(value, 1, CONTROL_VCPUS_MAX, &configure->max_vcpus);
-        case 's':
-                return parse_u32(value, 0, CONTROL_SLOTS_MAX, &configure->slots);
-        case 'l':
-                snprintf(configure->cmdline, sizeof(configure->cmdline), "%s", value);
-                return 0;
-        case '9':
-                return parse_p9(run, value);
-        case 'v':
-                return parse_port(run, value);
-        case 'R':
-                run->no_rng = true;
-                return 0;
-        case 'J':
-                run->no_jail = true;
-                return 0;
-        case 'p':
-                run->vmm = value;
-                return 0;
-        case 't':
-                return parse_u32(value, 1, 3600, &run->time_limit);
-        case 'S':
-                run->stop_at = value;
-                return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
-        case 'T':
-                run->toggle_at = value;
-                return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
-        case 'P':
-                run->want_phases = true;
-                return 0;
-        case 'X':
-                run->want_stats = true;
-                return 0;
-        }
-        return -EINVAL;
-}
-
-static int parse_options(Run *run, int argc, char **argv)
-{
-        static const struct option options[] = {
-                {"firmware", required_argument, NULL, 'f'},
-                {"memory", required_argument, NULL, 'm'},
-                {"vcpus", required_argument, NULL, 'c'},
-                {"max-vcpus", required_argument, NULL, 'C'},
-                {"slots", required_argument, NULL, 's'},
-                {"cmdline", required_argument, NULL, 'l'},
-                {"p9", required_argument, NULL, '9'},
-                {"vsock-listen", required_argument, NULL, 'v'},
-                {"no-rng", no_argument, NULL, 'R'},
-                {"no-jail", no_argument, NULL, 'J'},
-                {"vmm", required_argument, NULL, 'p'},
-                {"time-limit", required_argument, NULL, 't'},
-                {"stop-at", required_argument, NULL, 'S'},
-                {"toggle-at", required_argument, NULL, 'T'},
-                {"phases", no_argument, NULL, 'P'},
-                {"stats", no_argument, NULL, 'X'},
-                {},
-        };
-        int option, r;
-
-        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                r = parse_option(run, option, optarg);
-                if (r < 0) {
-                        fprintf(stderr, "vmmrun: wrong option or value: %s\n", argv[optind - 1]);
-                        return r;
-                }
-        }
-        if (!run->firmware || optind != argc) {
-                fputs("vmmrun: --firmware FILE is needed\n", stderr);
-                return -EINVAL;
-        }
-        if (run->configure.max_vcpus < run->configure.vcpus)
-                run->configure.max_vcpus = run->configure.vcpus;
-        return 0;
-}
-
 int main(int argc, char **argv)
 {
         static Run run = {
@@ -537,7 +419,7 @@ int main(int argc, char **argv)
 
         log_open("vmmrun");
         signal(SIGPIPE, SIG_IGN);
-        if (parse_options(&run, argc, argv) < 0)
+        if (vmmrun_parse(&run, argc, argv) < 0)
                 return 2;
         if (run_all(&run) < 0)
                 return EXIT_FAILURE;

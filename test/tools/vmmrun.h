@@ -1,0 +1,53 @@
+/* vmmrun's state, and its command line. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/loop.h"
+#include "proto/control.h"
+
+#define RUN_P9_MAX      8
+#define RUN_DISKS_MAX   8
+#define RUN_PORTS_MAX   8
+#define RUN_STREAMS_MAX 64
+#define RUN_TAIL_SIZE   256
+
+typedef struct Run {
+        const char *vmm, *firmware, *stop_at, *toggle_at;
+        ControlConfigure configure;
+        struct {
+                char *directory;
+                const char *tag;
+                ThrottleLimits throttle;
+        } p9[RUN_P9_MAX];
+        unsigned n_p9;
+        struct {
+                const char *file;
+                bool read_only;
+                ThrottleLimits throttle;
+        } disks[RUN_DISKS_MAX];
+        unsigned n_disks;
+        ThrottleLimits *throttle; /* of the last p9 or disk so far */
+        uint32_t ports[RUN_PORTS_MAX];
+        unsigned n_ports;
+        uint32_t time_limit;
+        bool no_jail, no_rng, want_phases, want_stats;
+
+        Loop *loop;
+        pid_t pid;
+        int control, console;
+        LoopFd control_source, console_source, stdin_source;
+        LoopTimer timer;
+        LoopFd streams[RUN_STREAMS_MAX];
+        unsigned n_streams;
+        uint32_t serial, expected; /* the last serial sent, and the last that needs a good answer */
+        uint64_t start_usec;
+        char tail[RUN_TAIL_SIZE]; /* of the console, for --stop-at and --toggle-at */
+        bool plugged;             /* the last slot, by --toggle-at */
+        int status;
+} Run;
+
+/* Fills @run, whose texts borrow @argv. 0; or -errno, and what is wrong was told. */
+int vmmrun_parse(Run *run, int argc, char **argv);

@@ -1,0 +1,158 @@
+/* The command line of vmmrun; see vmmrun.c for what it is. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "test/tools/vmmrun.h"
+
+static int parse_p9(Run *run, char *text)
+{
+        char *colon = strrchr(text, ':');
+
+        if (!colon || run->n_p9 == RUN_P9_MAX)
+                return -EINVAL;
+        *colon = 0;
+        run->throttle = &run->p9[run->n_p9].throttle;
+        run->p9[run->n_p9].directory = text;
+        run->p9[run->n_p9++].tag = colon + 1;
+        return 0;
+}
+
+static int parse_disk(Run *run, char *text)
+{
+        char *colon = strrchr(text, ':');
+
+        if (run->n_disks == RUN_DISKS_MAX)
+                return -E2BIG;
+        run->disks[run->n_disks].read_only = colon && strcmp(colon, ":ro") == 0;
+        if (run->disks[run->n_disks].read_only)
+                *colon = 0;
+        run->throttle = &run->disks[run->n_disks].throttle;
+        run->disks[run->n_disks++].file = text;
+        return 0;
+}
+
+static int parse_throttle(Run *run, char *text)
+{
+        char *colon = strchr(text, ':');
+        int r;
+
+        if (!colon || !run->throttle)
+                return -EINVAL;
+        *colon = 0;
+        r = parse_u64(text, 0, THROTTLE_MAX, &run->throttle->bytes);
+        return r < 0 ? r : parse_u64(colon + 1, 0, THROTTLE_MAX, &run->throttle->ops);
+}
+
+static int parse_memory(Run *run, const char *text)
+{
+        uint32_t mib;
+        int r = parse_u32(text, 1, 1 << 20, &mib);
+
+        run->configure.memory_bytes = (uint64_t)mib << 20;
+        return r;
+}
+
+static int parse_port(Run *run, const char *text)
+{
+        if (run->n_ports == RUN_PORTS_MAX)
+                return -E2BIG;
+        return parse_u32(text, 0, UINT32_MAX, &run->ports[run->n_ports++]);
+}
+
+static int parse_option(Run *run, int option, char *value)
+{
+        ControlConfigure *configure = &run->configure;
+
+        switch (option) {
+        case 'f':
+                run->firmware = value;
+                return 0;
+        case 'm':
+                return parse_memory(run, value);
+        case 'c':
+                return parse_u32(value, 1, CONTROL_VCPUS_MAX, &configure->vcpus);
+        case 'C':
+                return parse_u32(value, 1, CONTROL_VCPUS_MAX, &configure->max_vcpus);
+        case 's':
+                return parse_u32(value, 0, CONTROL_SLOTS_MAX, &configure->slots);
+        case 'l':
+                snprintf(configure->cmdline, sizeof(configure->cmdline), "%s", value);
+                return 0;
+        case '9':
+                return parse_p9(run, value);
+        case 'd':
+                return parse_disk(run, value);
+        case 'h':
+                return parse_throttle(run, value);
+        case 'v':
+                return parse_port(run, value);
+        case 'R':
+                run->no_rng = true;
+                return 0;
+        case 'J':
+                run->no_jail = true;
+                return 0;
+        case 'p':
+                run->vmm = value;
+                return 0;
+        case 't':
+                return parse_u32(value, 1, 3600, &run->time_limit);
+        case 'S':
+                run->stop_at = value;
+                return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
+        case 'T':
+                run->toggle_at = value;
+                return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
+        case 'P':
+                run->want_phases = true;
+                return 0;
+        case 'X':
+                run->want_stats = true;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+int vmmrun_parse(Run *run, int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"firmware", required_argument, NULL, 'f'},
+                {"memory", required_argument, NULL, 'm'},
+                {"vcpus", required_argument, NULL, 'c'},
+                {"max-vcpus", required_argument, NULL, 'C'},
+                {"slots", required_argument, NULL, 's'},
+                {"cmdline", required_argument, NULL, 'l'},
+                {"p9", required_argument, NULL, '9'},
+                {"disk", required_argument, NULL, 'd'},
+                {"throttle", required_argument, NULL, 'h'},
+                {"vsock-listen", required_argument, NULL, 'v'},
+                {"no-rng", no_argument, NULL, 'R'},
+                {"no-jail", no_argument, NULL, 'J'},
+                {"vmm", required_argument, NULL, 'p'},
+                {"time-limit", required_argument, NULL, 't'},
+                {"stop-at", required_argument, NULL, 'S'},
+                {"toggle-at", required_argument, NULL, 'T'},
+                {"phases", no_argument, NULL, 'P'},
+                {"stats", no_argument, NULL, 'X'},
+                {},
+        };
+        int option, r;
+
+        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                r = parse_option(run, option, optarg);
+                if (r < 0) {
+                        fprintf(stderr, "vmmrun: wrong option or value: %s\n", argv[optind - 1]);
+                        return r;
+                }
+        }
+        if (!run->firmware || optind != argc) {
+                fputs("vmmrun: --firmware FILE is needed\n", stderr);
+                return -EINVAL;
+        }
+        if (run->configure.max_vcpus < run->configure.vcpus)
+                run->configure.max_vcpus = run->configure.vcpus;
+        return 0;
+}
