@@ -58,6 +58,8 @@ void p9_fid_free(P9FidTable *table, P9Fid *fid)
         p9_table_remove(&table->table, &fid->item);
         fid->fd = p9_fid_close_one(table, fid->fd);
         fid->lock_fd = p9_fid_close_one(table, fid->lock_fd);
+        table->locks -= fid->locks.n;
+        p9_locks_done(&fid->locks);
         if (fid->xattr)
                 table->xattr -= sizeof(*fid->xattr) + fid->xattr->size;
         free(fid->xattr);

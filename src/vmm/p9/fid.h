@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/p9/locks.h"
 #include "vmm/p9/node.h"
 
 typedef enum P9FidKind {
@@ -41,6 +42,7 @@ typedef struct P9Fid {
         int access;     /* O_RDONLY, O_WRONLY or O_RDWR of @fd */
         int fd;         /* FILE, DIR: open for I/O; else FD_NONE */
         int lock_fd;    /* holds its locks if @fd can't; else FD_NONE */
+        P9Locks locks;  /* FILE */
         int64_t dir_at; /* DIR: where @fd's position is; -1: unknown */
         P9Xattr *xattr; /* XATTR_*: owned */
 } P9Fid;
@@ -49,6 +51,7 @@ typedef struct P9FidTable {
         P9Table table;
         unsigned fids_max;
         unsigned files, files_max; /* fds of opened fids and locks */
+        unsigned locks, locks_max; /* ranges that all fids have locked on the host */
         size_t xattr, xattr_max;   /* bytes of all P9Xattr */
 } P9FidTable;
 

@@ -6,9 +6,9 @@
  * locks before it asks; flock() comes as a lock of the whole file. Nothing here waits: the guest
  * asks again until P9_LOCK_BLOCKED ends (fs/9p/vfs_file.c, mount option locktimeout).
  *
- * A read-only export has no locks on the host: nobody there writes what they could guard, other
- * machines share its files and would see them, and the host's kernel (Linux 6.1: filelock_init() of
- * fs/locks.c) charges their records to no cgroup, however many a guest asks for.
+ * The host's kernel (Linux 6.1: filelock_init() of fs/locks.c) charges its records of locks to no
+ * cgroup, so their number is bounded here: ENOLCK beyond. A read-only export has none on the host:
+ * nobody there writes what they could guard, and other machines share its files and would see them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,8 @@
 /*
  * The kernel wants an fd open for reading to lock for reading, and for writing likewise; flock()
  * in the guest wants neither. So a fid that is open for one only locks by a second fd, open for
- * both. Where that isn't to be had its own has to do.
+ * both. Where that isn't to be had its own has to do, until nothing is locked: two fds of a file
+ * lock each other out.
  */
 static int p9_lock_fd(P9Request *request)
 {
@@ -30,7 +31,7 @@ static int p9_lock_fd(P9Request *request)
 
         if (fid->access == O_RDWR)
                 return fid->fd;
-        if (fid->lock_fd < 0 && p9_fid_may_open(fids) == 0 &&
+        if (fid->lock_fd < 0 && fid->locks.n == 0 && p9_fid_may_open(fids) == 0 &&
             p9_tree_reopen(fid->node->tree, fid->fd, O_RDWR, &fd) == 0)
                 p9_fid_set_lock_fd(fids, fid, fd);
         return fid->lock_fd >= 0 ? fid->lock_fd : fid->fd;
@@ -47,6 +48,36 @@ static int p9_lock_range(const P9Request *request, struct flock *lock)
         lock->l_start = (off_t)start;
         lock->l_len = (off_t)length;
         return 0;
+}
+
+/* Sets or releases @lock on the host, and keeps book of it. A P9_LOCK_* status or -errno. */
+static int p9_set_lock(P9Request *request, struct flock *lock)
+{
+        P9FidTable *fids = &request->server->fids;
+        P9Fid *fid = request->fid;
+        P9LockRange range = {
+                .start = lock->l_start,
+                .end = lock->l_len > 0 && lock->l_len - 1 <= INT64_MAX - lock->l_start
+                               ? lock->l_start + lock->l_len - 1
+                               : INT64_MAX,
+                .type = lock->l_type,
+        };
+        P9LockChange change = p9_locks_plan(&fid->locks, range);
+        int r;
+
+        if (lock->l_type == F_UNLCK && change.n_old == 0)
+                return P9_LOCK_SUCCESS;
+        if (change.n_new > change.n_old &&
+            fids->locks + change.n_new - change.n_old > fids->locks_max)
+                return -ENOLCK;
+        r = p9_locks_prepare(&fid->locks, &change);
+        if (r < 0)
+                return r;
+        if (fcntl(p9_lock_fd(request), F_OFD_SETLK, lock) < 0)
+                return errno == EAGAIN || errno == EACCES ? P9_LOCK_BLOCKED : errno_neg();
+        p9_locks_apply(&fid->locks, &change);
+        fids->locks += change.n_new - change.n_old;
+        return P9_LOCK_SUCCESS;
 }
 
 int p9_do_lock(P9Request *request)
@@ -67,13 +98,12 @@ int p9_do_lock(P9Request *request)
         if (r < 0)
                 return r;
         lock.l_type = types[request->message.lock.type];
-        if (request->fid->node->tree->read_only ||
-            fcntl(p9_lock_fd(request), F_OFD_SETLK, &lock) == 0)
-                p9_put_lock(&request->reply, P9_LOCK_SUCCESS);
-        else if (errno == EAGAIN || errno == EACCES)
-                p9_put_lock(&request->reply, P9_LOCK_BLOCKED);
-        else
-                return errno_neg();
+        r = P9_LOCK_SUCCESS;
+        if (!request->fid->node->tree->read_only)
+                r = p9_set_lock(request, &lock);
+        if (r < 0)
+                return r;
+        p9_put_lock(&request->reply, (uint8_t)r);
         return 0;
 }
 
@@ -83,19 +113,20 @@ int p9_do_lock(P9Request *request)
  */
 int p9_do_getlock(P9Request *request)
 {
+        const P9Fid *fid = request->fid;
         struct flock lock = {};
         uint8_t type = P9_LOCK_NONE;
         int r;
 
-        if (request->fid->kind != P9_FID_FILE)
+        if (fid->kind != P9_FID_FILE)
                 return -EBADF;
         r = p9_lock_range(request, &lock);
         if (r < 0)
                 return r;
         lock.l_type = request->message.lock.type == P9_LOCK_READ ? F_RDLCK : F_WRLCK;
-        if (request->fid->node->tree->read_only)
+        if (fid->node->tree->read_only)
                 lock.l_type = F_UNLCK;
-        else if (fcntl(p9_lock_fd(request), F_OFD_GETLK, &lock) < 0)
+        else if (fcntl(fid->lock_fd >= 0 ? fid->lock_fd : fid->fd, F_OFD_GETLK, &lock) < 0)
                 return errno_neg();
         if (lock.l_type != F_UNLCK)
                 type = lock.l_type == F_RDLCK ? P9_LOCK_READ : P9_LOCK_WRITE;

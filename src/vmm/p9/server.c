@@ -54,6 +54,7 @@ P9Limits p9_limits_for(unsigned fds)
                 .nodes = 1U << 20,
                 .paths = MAX(fds / 2, (unsigned)P9_PATHS_MIN),
                 .files = MAX(fds / 2, (unsigned)P9_PATHS_MIN),
+                .locks = 4096,
                 .xattr = 16U << 20,
         };
 }
@@ -85,6 +86,7 @@ int p9_server_new(P9Server **ret, const P9ServerConfig *config)
         server->uid = geteuid();
         server->fids.fids_max = config->limits.fids;
         server->fids.files_max = config->limits.files;
+        server->fids.locks_max = config->limits.locks;
         server->fids.xattr_max = config->limits.xattr;
         server->read_only = config->read_only;
         server->pool.nodes_max = config->limits.nodes;
@@ -145,6 +147,7 @@ P9Usage p9_server_usage(const P9Server *server)
                 .nodes = server->pool.n_nodes,
                 .paths = server->pool.n_open,
                 .files = server->fids.files,
+                .locks = server->fids.locks,
                 .xattr = server->fids.xattr,
         };
 }

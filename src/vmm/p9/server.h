@@ -44,6 +44,7 @@ typedef struct P9Limits {
         unsigned nodes; /* files with a fid, and the directories above them */
         unsigned paths; /* O_PATH fds of nodes; at least P9_PATHS_MIN */
         unsigned files; /* fds of opened files, and of their locks */
+        unsigned locks; /* locked ranges: the host charges its records of them to nobody */
         size_t xattr;   /* bytes of extended attributes on their way */
 } P9Limits;
 
@@ -87,7 +88,7 @@ int p9_server_handle(P9Server *server, const struct iovec *request, unsigned n_r
 
 /* For statistics. */
 typedef struct P9Usage {
-        unsigned fids, nodes, paths, files;
+        unsigned fids, nodes, paths, files, locks;
         size_t xattr;
 } P9Usage;
 
