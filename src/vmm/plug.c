@@ -2,6 +2,7 @@
 #include "vmm/plug.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "vmm/virtio/blk.h"
 #include "vmm/virtio/p9.h"
 #include "vmm/virtio/rng.h"
 #include "vmm/virtio/vsock.h"
@@ -23,6 +24,31 @@ static int plug_make_p9(Link *link, const ControlAddDevice *add, int *fds, Virti
                 return r;
         iothread_enter(thread);
         r = virtio_p9_new(iothread_loop(thread), &link->machine.memory, &config, ret);
+        iothread_leave(thread);
+        if (r == 0)
+                virtio_device_take_thread(*ret, TAKE_PTR(thread));
+        return r;
+}
+
+/* The disk comes as the message's only fd. */
+static int plug_make_block(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret,
+                           const char **ret_problem)
+{
+        _cleanup_(iothread_freep) IoThread *thread = NULL;
+        const VirtioBlkConfig config = {
+                .serial = add->block.serial,
+                .fd = TAKE_FD(fds[0]),
+                .read_only = add->block.flags & CONTROL_BLOCK_READ_ONLY,
+        };
+        int r;
+
+        r = machine_new_iothread(&link->machine, "blk", &thread);
+        if (r < 0) {
+                fd_close(config.fd);
+                return r;
+        }
+        iothread_enter(thread);
+        r = virtio_blk_new(iothread_loop(thread), &link->machine.memory, &config, ret, ret_problem);
         iothread_leave(thread);
         if (r == 0)
                 virtio_device_take_thread(*ret, TAKE_PTR(thread));
@@ -67,7 +93,9 @@ static int plug_make_vsock(Link *link, const ControlAddDevice *add, VirtioDevice
                                 ret);
 }
 
-static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret)
+/* @ret_problem: what to tell a person of a failure, if there is something special to tell. */
+static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret,
+                     const char **ret_problem)
 {
         Machine *machine = &link->machine;
 
@@ -79,6 +107,7 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
         case CONTROL_DEVICE_VSOCK:
                 return plug_make_vsock(link, add, ret);
         case CONTROL_DEVICE_BLOCK:
+                return plug_make_block(link, add, fds, ret, ret_problem);
         case CONTROL_DEVICE_MAX:
                 break;
         }
@@ -114,11 +143,12 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
 {
         Machine *machine = &link->machine;
         _cleanup_(virtio_device_freep) VirtioDevice *device = NULL;
+        const char *problem = NULL;
         uint32_t slot = 0;
         int r = -EINVAL;
 
         if (machine_has_board(machine))
-                r = plug_make(link, &message->add_device, fds, &device);
+                r = plug_make(link, &message->add_device, fds, &device, &problem);
         if (r == 0 && plug_throttle(device, &message->add_device.throttle) < 0)
                 return link_reply(link, message->serial, -EINVAL, 0, "this kind has no throttle");
         if (r == 0)
@@ -129,7 +159,7 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
         }
         if (r == 0)
                 TAKE_PTR(device); /* the slot's */
-        return link_reply(link, message->serial, r, slot, plug_problem(r));
+        return link_reply(link, message->serial, r, slot, problem ? problem : plug_problem(r));
 }
 
 int plug_remove(Link *link, const ControlMessage *message)

@@ -29,6 +29,8 @@ static void stats_add_vcpu(const Vcpu *vcpu, ControlStats *stats)
 static ControlDevice device_kind(const VirtioDevice *device)
 {
         switch (device->ops->id) {
+        case VIRTIO_ID_BLOCK:
+                return CONTROL_DEVICE_BLOCK;
         case VIRTIO_ID_VSOCK:
                 return CONTROL_DEVICE_VSOCK;
         case VIRTIO_ID_9P:

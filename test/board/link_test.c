@@ -356,6 +356,55 @@ static void test_binds(void)
         end();
 }
 
+static int make_bytes(size_t size);
+
+/* The text of the answer is left in @ret_text. */
+static uint32_t ask_disk(uint32_t slot, int fd, uint32_t flags, char *ret_text)
+{
+        ControlMessage answer, message = {
+                                       .type = CONTROL_ADD_DEVICE,
+                                       .add_device = {.slot = slot,
+                                                      .kind = CONTROL_DEVICE_BLOCK,
+                                                      .throttle.bytes = 1 << 20,
+                                                      .block = {.serial = "disk0", .flags = flags}},
+                               };
+
+        send_with(&message, &fd, 1);
+        fd_close(fd);
+        answer = next();
+        unit_assert_int(answer.type, CONTROL_REPLY);
+        snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1, "%s", answer.reply.text);
+        return answer.reply.code;
+}
+
+static void test_disks(void)
+{
+        ControlMessage stats = {.type = CONTROL_GET_STATS}, answer;
+        char text[CONTROL_TEXT_SIZE_MAX + 1];
+
+        begin();
+        unit_assert_int(ask_disk(0, make_bytes(4096), 0, text), EINVAL); /* nothing is configured */
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask_disk(0, make_bytes(4096), 0, text), 0);
+        unit_assert_int(ask_disk(0, make_bytes(4096), 0, text), EBUSY);
+        unit_assert_int(ask_disk(1, make_bytes(100), 0, text), EINVAL);
+        unit_assert(strstr(text, "multiple of 512"));
+        unit_assert_int(ask_disk(1, open("/dev/null", O_RDWR | O_CLOEXEC), 0, text), EINVAL);
+        unit_assert(strstr(text, "block device"));
+        unit_assert_int(ask_disk(1, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 0, text), EBADF);
+        unit_assert(strstr(text, "not open for reading and writing"));
+        unit_assert_int(ask_disk(1, make_bytes(512), CONTROL_BLOCK_READ_ONLY, text), 0);
+        unit_assert_int(ask_throttle(1, 1), 0);
+        send_with(&stats, NULL, 0);
+        answer = next();
+        unit_assert_int(answer.stats.n_devices, 2);
+        unit_assert_int(answer.stats.devices[1].kind, CONTROL_DEVICE_BLOCK);
+        unit_assert_int(ask_removal(0), 0);
+        unit_assert_int(ask_disk(0, make_bytes(4096), 0, text), 0);
+        check_stops();
+        end();
+}
+
 static void test_throttle(void)
 {
         ControlMessage rng = {
@@ -456,10 +505,18 @@ static void test_stop_paused(void)
 }
 
 static const UnitTest tests[] = {
-        UNIT_TEST(test_hello),   UNIT_TEST(test_before_configure),  UNIT_TEST(test_malformed),
-        UNIT_TEST(test_hang_up), UNIT_TEST(test_bad_configuration), UNIT_TEST(test_devices),
-        UNIT_TEST(test_binds),   UNIT_TEST(test_throttle),          UNIT_TEST(test_vsock),
-        UNIT_TEST(test_life),    UNIT_TEST(test_stop_paused),
+        UNIT_TEST(test_hello),
+        UNIT_TEST(test_before_configure),
+        UNIT_TEST(test_malformed),
+        UNIT_TEST(test_hang_up),
+        UNIT_TEST(test_bad_configuration),
+        UNIT_TEST(test_devices),
+        UNIT_TEST(test_binds),
+        UNIT_TEST(test_throttle),
+        UNIT_TEST(test_disks),
+        UNIT_TEST(test_vsock),
+        UNIT_TEST(test_life),
+        UNIT_TEST(test_stop_paused),
 };
 
 int main(int argc, char **argv)

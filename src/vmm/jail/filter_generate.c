@@ -10,6 +10,7 @@
  */
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/kvm.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -44,6 +45,7 @@ static const int filter_calls[] = {
         SCMP_SYS(preadv2),
         SCMP_SYS(pwritev2),
         SCMP_SYS(lseek),
+        SCMP_SYS(fallocate), /* a disk's discarded and zeroed sectors */
         SCMP_SYS(close),
         /* The control socket with its fds, vsock's streams. No socket can be made but a pair. */
         SCMP_SYS(sendmsg),
@@ -101,7 +103,7 @@ static const int filter_calls[] = {
         SCMP_SYS(utimensat),
         SCMP_SYS(ftruncate),
         SCMP_SYS(fsync),
-        SCMP_SYS(fdatasync),
+        SCMP_SYS(fdatasync), /* a disk's flush, too */
         SCMP_SYS(umask),
         SCMP_SYS(geteuid), /* whose files those are that it makes */
         SCMP_SYS(getxattr),
@@ -110,7 +112,8 @@ static const int filter_calls[] = {
         SCMP_SYS(removexattr),
 };
 
-/* KVM's, each by number; the fds they work on were handed over or made by these. */
+/* KVM's and those of block devices, each by number; the fds they work on were handed over or made by
+ * these. */
 static const unsigned filter_ioctls[] = {
         /* /dev/kvm: what it can do, and a machine */
         KVM_GET_API_VERSION,
@@ -129,6 +132,10 @@ static const unsigned filter_ioctls[] = {
         KVM_SET_REGS,
         KVM_GET_SREGS,
         KVM_SET_SREGS,
+        /* a disk that is a block device: its size, sectors that the guest discards. Both are asked of an
+         * fd that a supervisor handed over for that, and the second needs it open for writing. */
+        BLKGETSIZE64,
+        BLKDISCARD,
         /* all exits, for GET_STATS */
         KVM_GET_STATS_FD,
 #ifdef __x86_64__

@@ -153,8 +153,7 @@ static void device_limit_pops(VirtioDevice *device)
         }
 }
 
-/* Has the device notified of @queue, after all other sources of its loop had their turn. */
-static void device_kick(VirtioDevice *device, unsigned queue)
+void virtio_device_kick(VirtioDevice *device, unsigned queue)
 {
         uint64_t one = 1;
 
@@ -165,7 +164,7 @@ static void device_kick(VirtioDevice *device, unsigned queue)
 static void device_kick_all(VirtioDevice *device)
 {
         for (unsigned i = 0; i < device->ops->n_queues; i++)
-                device_kick(device, i);
+                virtio_device_kick(device, i);
 }
 
 /* Has the queues that met their limit looked at again. */
@@ -174,7 +173,7 @@ static void device_unlimit_pops(VirtioDevice *device)
         for (unsigned i = 0; i < device->ops->n_queues; i++) {
                 device->queues[i].limited = false;
                 if (device->queues[i].cut)
-                        device_kick(device, i);
+                        virtio_device_kick(device, i);
         }
 }
 
@@ -216,7 +215,7 @@ int virtio_device_pop(VirtioDevice *device, unsigned queue, VirtioChain *ret)
         r = virtio_queue_pop(&device->queues[queue], ret);
         if (r != 0)
                 return r;
-        virtio_pace_take(&device->pace, (uint64_t)ret->readable_size + ret->writable_size);
+        virtio_pace_take(&device->pace, (uint64_t)ret->readable_size + ret->writable_size, 1);
         virtio_count(&device->counters.delayed_usec, waited);
         return 0;
 }
@@ -224,6 +223,11 @@ int virtio_device_pop(VirtioDevice *device, unsigned queue, VirtioChain *ret)
 void virtio_device_refund(VirtioDevice *device, uint64_t bytes)
 {
         virtio_pace_give(&device->pace, bytes);
+}
+
+void virtio_device_charge(VirtioDevice *device, uint64_t bytes)
+{
+        virtio_pace_take(&device->pace, bytes, 0);
 }
 
 static void device_interrupt(VirtioDevice *device, unsigned why)

@@ -36,6 +36,7 @@
 /* Device ids, virtio 1.2 §5. */
 enum {
         VIRTIO_ID_NONE = 0, /* an empty slot: the driver's probe ends with -ENODEV */
+        VIRTIO_ID_BLOCK = 2,
         VIRTIO_ID_RNG = 4,
         VIRTIO_ID_9P = 9,
         VIRTIO_ID_VSOCK = 19,
@@ -206,6 +207,12 @@ int virtio_device_set_throttle(VirtioDevice *device, const ThrottleLimits *limit
  */
 int virtio_device_pop(VirtioDevice *device, unsigned queue, VirtioChain *ret);
 void virtio_device_refund(VirtioDevice *device, uint64_t bytes);
+
+/* A request costs so many bytes more than its buffers have. */
+void virtio_device_charge(VirtioDevice *device, uint64_t bytes);
+
+/* Has the device notified of @queue, after all other sources of its loop had their turn. */
+void virtio_device_kick(VirtioDevice *device, unsigned queue);
 
 static inline bool virtio_device_is_active(const VirtioDevice *device)
 {

@@ -36,9 +36,9 @@ void virtio_pace_set(VirtioPace *pace, const ThrottleLimits *limits);
 bool virtio_pace_may_begin(VirtioPace *pace, Loop *loop, LoopTimerHandler handler,
                            uint64_t *ret_waited);
 
-static inline void virtio_pace_take(VirtioPace *pace, uint64_t bytes)
+static inline void virtio_pace_take(VirtioPace *pace, uint64_t bytes, uint64_t ops)
 {
-        throttle_take(&pace->throttle, bytes, 1);
+        throttle_take(&pace->throttle, bytes, ops);
 }
 
 static inline void virtio_pace_give(VirtioPace *pace, uint64_t bytes)

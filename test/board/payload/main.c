@@ -77,5 +77,6 @@ void payload_main(const HandoffBlock *handoff)
         run(cases_board, handoff);
         run(cases_virtio, handoff);
         run(cases_hostile, handoff);
+        run(cases_blk, handoff);
         fail("no case has this name", 0);
 }

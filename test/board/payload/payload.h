@@ -16,8 +16,8 @@ typedef struct Case {
         void (*run)(const HandoffBlock *handoff);
 } Case;
 
-extern const Case cases_board[], cases_virtio[],
-        cases_hostile[]; /* each ends with a nameless one */
+/* Each ends with a nameless one. */
+extern const Case cases_board[], cases_virtio[], cases_hostile[], cases_blk[];
 
 static inline void port_write(uint16_t port, uint8_t value)
 {
