@@ -14,6 +14,10 @@ _uvmctl_sandboxes() {
         uvmctl sandbox list 2>/dev/null | awk 'NR > 1 { print $2 }'
 }
 
+_uvmctl_volumes() {
+        uvmctl volume list -q 2>/dev/null
+}
+
 _uvmctl_verbs() {
         uvmctl --help 2>/dev/null | awk '/^  [a-z]/ { print $1 }' | sort -u
 }
@@ -34,7 +38,7 @@ _uvmctl_has_plain_word() {
         local i
         for ((i = $1; i < COMP_CWORD; i++)); do
                 case ${COMP_WORDS[i]} in
-                -e | -w | -u | -m | -h | -l | -t | -s | -n) ((i++)) ;;
+                -e | -w | -u | -m | -h | -l | -t | -s | -n | -v) ((i++)) ;;
                 -*) ;;
                 *) return 0 ;;
                 esac
@@ -53,7 +57,7 @@ _uvmctl() {
                 return
         fi
         case $verb in
-        image | sandbox)
+        image | sandbox | volume)
                 if ((COMP_CWORD == 2)); then
                         words=$(uvmctl --help | awk -v group="$verb" '$1 == group { print $2 }')
                         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
@@ -68,6 +72,11 @@ _uvmctl() {
                 return
         fi
         case $prev in
+        -v | --volume)
+                [[ $cur == [./]* ]] || words=$(_uvmctl_volumes)
+                mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
+                return
+                ;;
         --firmware | --env-file)
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                 return
@@ -85,6 +94,8 @@ _uvmctl() {
         attach | stop | kill | top | stats) words=$(_uvmctl_containers) ;;
         start | rm | wait | inspect | logs) words=$(_uvmctl_containers -a) ;;
         'image rm') words=$(_uvmctl_images) ;;
+        'volume rm' | 'volume inspect') words=$(_uvmctl_volumes) ;;
+        'volume attach' | 'volume detach') ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a) ;;
         'sandbox show') words=$(_uvmctl_sandboxes) ;;
         'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         esac

@@ -7,6 +7,7 @@
 #include "client/late.h"
 #include "client/objects.h"
 #include "uvmctl/launch.h"
+#include "uvmctl/mount.h"
 
 void launch_done(Launch *launch)
 {
@@ -70,6 +71,8 @@ int launch_create(Launch *launch, sd_bus *bus, const Setup *setup, const char *i
         if (r)
                 return r;
         r = launch_create_container(launch, bus, setup, image, command);
+        for (size_t i = 0; !r && i < setup->n_mounts; i++)
+                r = mount_attach(bus, launch->container, &setup->mounts[i]);
         if (r)
                 launch_undo(launch, bus);
         return r;

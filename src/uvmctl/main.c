@@ -11,11 +11,20 @@
 #include "uvmctl/verbs.h"
 
 static const Verb *const verbs[] = {
-        &verb_run,      &verb_create,       &verb_start,        &verb_exec,
-        &verb_attach,   &verb_stop,         &verb_kill,         &verb_rm,
-        &verb_wait,     &verb_ps,           &verb_inspect,      &verb_logs,
-        &verb_stats,    &verb_top,          &verb_image_import, &verb_image_list,
-        &verb_image_rm, &verb_sandbox_list, &verb_sandbox_show, &verb_version,
+        &verb_run,           &verb_create,
+        &verb_start,         &verb_exec,
+        &verb_attach,        &verb_stop,
+        &verb_kill,          &verb_rm,
+        &verb_wait,          &verb_ps,
+        &verb_inspect,       &verb_logs,
+        &verb_stats,         &verb_top,
+        &verb_image_import,  &verb_image_list,
+        &verb_image_rm,      &verb_volume_create,
+        &verb_volume_list,   &verb_volume_inspect,
+        &verb_volume_rm,     &verb_volume_prune,
+        &verb_volume_attach, &verb_volume_detach,
+        &verb_sandbox_list,  &verb_sandbox_show,
+        &verb_version,
 };
 
 static void print_overview(FILE *to)
@@ -69,7 +78,12 @@ static int verb_match(const Verb *verb, int argc, char **argv)
                 return 0;
         if (!blank)
                 return 1;
-        return argc > 1 && strcmp(argv[1], blank + 1) == 0 ? 2 : 0;
+        if (argc < 2)
+                return 0;
+        /* podman's word for the same. */
+        if (strcmp(argv[1], "ls") == 0 && strcmp(blank + 1, "list") == 0)
+                return 2;
+        return strcmp(argv[1], blank + 1) == 0 ? 2 : 0;
 }
 
 /* --help anywhere among the verb's own options, not behind its first plain argument. */

@@ -21,6 +21,12 @@ const char setup_help[] = SETUP_HELP_PROCESS
         "  -h, --hostname NAME       of the guest (the name)\n"
         "      --entrypoint COMMAND  instead of the image's\n"
         "      --read-only           no writable layer\n"
+        "  -v, --volume SOURCE:TARGET[:OPTIONS]\n"
+        "                            mount a directory or file of the host (a path) or a volume\n"
+        "                            (a name): ro, nosuid, noexec, nocopy, cache=loose|mmap|none,\n"
+        "                            bps=SIZE, iops=N\n"
+        "      --mount type=TYPE,source=SOURCE,target=TARGET[,OPTION…]\n"
+        "                            the same in words; TYPE is bind, volume or tmpfs\n"
         "      --tmpfs DIR[:OPTIONS] a file system in memory\n"
         "      --cap-add CAPABILITY, --cap-drop CAPABILITY\n"
         "      --ulimit NAME=SOFT[:HARD]\n"
@@ -46,6 +52,7 @@ enum {
         OPT_ENTRYPOINT,
         OPT_READ_ONLY,
         OPT_TMPFS,
+        OPT_MOUNT,
         OPT_CAP_ADD,
         OPT_CAP_DROP,
         OPT_ULIMIT,
@@ -92,6 +99,8 @@ static const struct option options_run[] = {
         {"entrypoint", required_argument, NULL, OPT_ENTRYPOINT},
         {"read-only", no_argument, NULL, OPT_READ_ONLY},
         {"tmpfs", required_argument, NULL, OPT_TMPFS},
+        {"volume", required_argument, NULL, 'v'},
+        {"mount", required_argument, NULL, OPT_MOUNT},
         {"cap-add", required_argument, NULL, OPT_CAP_ADD},
         {"cap-drop", required_argument, NULL, OPT_CAP_DROP},
         {"ulimit", required_argument, NULL, OPT_ULIMIT},
@@ -160,6 +169,24 @@ static int setup_read_env_file(Setup *setup, const char *path)
                         setup_add_environment(setup, line);
         }
         fclose(file);
+        return 0;
+}
+
+static int setup_add_mount(Setup *setup, const Verb *verb, bool long_form)
+{
+        MountSpec *grown = reallocarray(setup->mounts, setup->n_mounts + 1, sizeof(*grown));
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        if (!grown)
+                abort();
+        setup->mounts = grown;
+        grown += setup->n_mounts++;
+        r = long_form ? mount_spec_parse_mount(grown, optarg, &error)
+                      : mount_spec_parse_volume(grown, optarg, &error);
+        if (r < 0)
+                return verb_usage_error(verb, "%s: %s", long_form ? "--mount" : "-v",
+                                        error ? error : strerror(-r));
         return 0;
 }
 
@@ -307,6 +334,9 @@ static int setup_parse_option(Setup *setup, const Verb *verb, int option)
         case OPT_TMPFS:
                 array_add(&setup->tmpfs, &setup->n_tmpfs, optarg);
                 return 0;
+        case 'v':
+        case OPT_MOUNT:
+                return setup_add_mount(setup, verb, option == OPT_MOUNT);
         case OPT_CAP_ADD:
                 array_add(&setup->cap_add, &setup->n_cap_add, optarg);
                 return 0;
@@ -344,7 +374,7 @@ static int setup_parse_option(Setup *setup, const Verb *verb, int option)
 int setup_parse(Setup *setup, const Verb *verb, int argc, char **argv, bool is_exec)
 {
         /* "+": what follows the image or container is the command's own. */
-        const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:";
+        const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:v:";
         int option;
 
         *setup = (Setup){0};
@@ -367,6 +397,9 @@ void setup_done(Setup *setup)
         free(setup->environment);
         free(setup->labels);
         free(setup->tmpfs);
+        for (size_t i = 0; i < setup->n_mounts; i++)
+                mount_spec_done(&setup->mounts[i]);
+        free(setup->mounts);
         free(setup->cap_add);
         free(setup->cap_drop);
         free(setup->ulimits);

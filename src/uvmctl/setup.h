@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "client/bus.h"
+#include "client/mount_spec.h"
 #include "uvmctl/verbs.h"
 
 /* The limits of block devices: bytes or operations a second. */
@@ -49,6 +50,8 @@ typedef struct Setup {
         size_t n_labels;
         char **tmpfs;
         size_t n_tmpfs;
+        MountSpec *mounts; /* owned */
+        size_t n_mounts;
         char **cap_add;
         size_t n_cap_add;
         char **cap_drop;

@@ -212,7 +212,7 @@ void boot_continue(Sandbox *sandbox)
                 return;
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (container->stage == CONTAINER_EXPORTING ||
-                    container->stage == CONTAINER_PLUGGING)
+                    container->stage == CONTAINER_PLUGGING || mounts_are_moving(container))
                         return;
         sandbox->booted = true;
         r = shim_link_request(sandbox->link, &message, NULL, 0, boot_on_boot_reply, sandbox);
@@ -246,8 +246,10 @@ static void boot_on_launch_reply(void *userdata, int r, const ShimReply *reply)
                 sandbox_fail(sandbox, r, NULL);
                 return;
         }
-        HASH_ITER (hh, sandbox->containers, container, next)
+        HASH_ITER (hh, sandbox->containers, container, next) {
                 container_continue(container);
+                mounts_continue(container);
+        }
         boot_continue(sandbox);
 }
 
@@ -256,16 +258,29 @@ static void boot_copy(char *into, size_t size, const char *from)
         snprintf(into, size, "%s", from ?: "");
 }
 
+/* What the board and the monitor's user namespace must be like: neither changes while it runs. */
+static void boot_plan(Sandbox *sandbox)
+{
+        unsigned slots = BOOT_SLOTS_BASE + BOOT_SLOTS_SPARE;
+        Container *container, *next;
+
+        sandbox->identity = false;
+        HASH_ITER (hh, sandbox->containers, container, next) {
+                slots += 1 + mounts_count_directories(container);
+                sandbox->identity = sandbox->identity || mounts_need_identity(container);
+        }
+        sandbox->slots = MIN(slots, BOOT_SLOTS_MAX);
+}
+
 static void boot_fill_launch(const Sandbox *sandbox, ShimLaunch *launch)
 {
-        unsigned slots = BOOT_SLOTS_BASE + BOOT_SLOTS_SPARE + HASH_COUNT(sandbox->containers);
-
         *launch = (ShimLaunch){
+                .flags = sandbox->identity ? SHIM_LAUNCH_IDENTITY : 0,
                 .range_base = sandbox->range_base,
                 .range_size = IDRANGE_SIZE,
                 .vcpus = sandbox->config.vcpus,
                 .max_vcpus = sandbox->config.vcpus,
-                .slots = MIN(slots, BOOT_SLOTS_MAX),
+                .slots = sandbox->slots,
                 .memory = sandbox->config.memory,
                 .boot_usec = sandbox->config.boot_timeout,
                 .stop_usec = CONTAINER_GRACE_DEFAULT,
@@ -337,6 +352,7 @@ int boot_begin(Sandbox *sandbox, sd_bus_error *error)
 
         memset(sandbox->phases, 0, sizeof(sandbox->phases));
         sandbox->phases[SANDBOX_PHASE_START] = clock_now_usec();
+        boot_plan(sandbox);
         r = kvm_open(&sandbox->kvm, error);
         if (r >= 0)
                 r = boot_open_firmware(sandbox, error);
@@ -361,6 +377,7 @@ int boot_begin(Sandbox *sandbox, sd_bus_error *error)
 int sandbox_start(Sandbox *sandbox, sd_bus_message *call, sd_bus_error *error)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error failure = SD_BUS_ERROR_NULL;
+        Container *container, *next;
         int r;
 
         if (sandbox->state != SANDBOX_CREATED && sandbox->state != SANDBOX_STOPPED)
@@ -368,6 +385,11 @@ int sandbox_start(Sandbox *sandbox, sd_bus_message *call, sd_bus_error *error)
                                  "The sandbox %s is %s; Start is for one that is created or "
                                  "stopped.",
                                  sandbox->name, sandbox_state_to_string(sandbox->state));
+        HASH_ITER (hh, sandbox->containers, container, next)
+                if (mounts_are_moving(container))
+                        return error_set(error, -EBUSY, ERROR_WRONG_STATE,
+                                         "A mount is being attached: wait until AttachVolume has "
+                                         "answered.");
         sandbox_set_state(sandbox, SANDBOX_STARTING);
         bus_hold_call(&sandbox->start_calls, call);
         r = boot_begin(sandbox, &failure);

@@ -1,4 +1,5 @@
-/* Containers; see container.h. The stages are walked one answer at a time. */
+/* Containers as objects: made, started, deleted; see container.h. Their way into a guest is
+ * container_guest.c's. */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -8,11 +9,9 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "uvmd/boot.h"
 #include "uvmd/bus/emit.h"
-#include "uvmd/container.h"
+#include "uvmd/container_guest.h"
 #include "uvmd/errors.h"
-#include "uvmd/export.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/spec.h"
 #include "uvmd/strv.h"
@@ -54,6 +53,7 @@ int container_new_empty(Container **ret, Sandbox *sandbox, const char *id)
                 return -ENOMEM;
         strcpy(container->id, id);
         container->export_fd = FD_NONE;
+        list_init(&container->mounts);
         task_init(&container->task, TASK_CONTAINER, sandbox);
         HASH_ADD_STR(sandbox->containers, id, container);
         *ret = container;
@@ -121,6 +121,8 @@ Container *container_free(Container *container)
         HASH_ITER (hh, sandbox->processes, process, next)
                 if (process->container == container)
                         process_free(process);
+        list_for_each (item, &container->mounts)
+                mount_free(LIST_ENTRY(item, Mount, link));
         bus_emit_task_removed(&container->task);
         HASH_DEL(sandbox->containers, container);
         task_done(&container->task);
@@ -147,259 +149,7 @@ int container_stop_signal(const Container *container)
         return SIGTERM;
 }
 
-/* ------------------------------------------------------------------ the way into the guest */
-
-/* A step failed: the start of the sandbox fails with it, or the start of this container. */
-static void container_fail(Container *container, int r, const sd_bus_error *error)
-{
-        Sandbox *sandbox = container->task.sandbox;
-
-        container_set_stage(container, CONTAINER_ABSENT);
-        container->export_fd = fd_close(container->export_fd);
-        if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
-                sandbox_fail(sandbox, r, error);
-                return;
-        }
-        log_warning("Container %s: %s", container->id,
-                    error && error->message ? error->message : strerror(-r));
-        if (container->task.start) {
-                task_answer_start(&container->task, r, error);
-                task_exit(&container->task, 125, false, 0);
-        }
-}
-
-static void container_tag(const Container *container, char tag[SHIM_TAG_MAX + 1])
-{
-        snprintf(tag, SHIM_TAG_MAX + 1, "c%s", container->id);
-}
-
-static void container_on_plugged(void *userdata, int r, const ShimReply *reply)
-{
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        Container *container = userdata;
-
-        if (!reply || r == -ECANCELED)
-                return; /* link or guest have ended: on_guest_gone or an adoption follows */
-        if (r < 0) {
-                error_set(&error, r, ERROR_FAILED, "The root file system can't be plugged in: %s",
-                          reply->text[0] ? reply->text : strerror(-r));
-                container_fail(container, r, &error);
-                return;
-        }
-        container->slot = reply->value;
-        container_set_stage(container, CONTAINER_PLUGGED);
-        boot_continue(container->task.sandbox);
-        container_continue(container);
-}
-
-static int container_plug(Container *container)
-{
-        ShimMessage message = {
-                .type = SHIM_ADD_DEVICE,
-                .add_device = {.kind = SHIM_DEVICE_P9, .flags = SHIM_DEVICE_READ_ONLY},
-        };
-        _cleanup_(fd_closep) int fd = TAKE_FD(container->export_fd);
-
-        container_tag(container, message.add_device.tag);
-        container_set_stage(container, CONTAINER_PLUGGING);
-        return shim_link_request(container->task.sandbox->link, &message, &fd, 1,
-                                 container_on_plugged, container);
-}
-
-static void container_on_export(void *userdata, int r, const sd_bus_error *error,
-                                const uint8_t *payload, size_t size, IoMessage *message)
-{
-        Container *container = userdata;
-
-        container->worker = NULL;
-        if (r >= 0 && message->n_fds != 1)
-                r = -EBADMSG;
-        if (r < 0) {
-                container_fail(container, r, error);
-                return;
-        }
-        container->export_fd = TAKE_FD(message->fds[0]);
-        container_continue(container);
-}
-
-int container_set_up(Container *container, sd_bus_error *error)
-{
-        Sandbox *sandbox = container->task.sandbox;
-        _cleanup_(fd_closep) int root = FD_NONE;
-        int r;
-
-        if (!container->image)
-                return error_set(error, -ENOENT, ERROR_NO_SUCH_IMAGE,
-                                 "The image of container \"%s\" is gone.", container->name);
-        r = image_open_root(container->image, &root);
-        if (r >= 0)
-                r = export_start(&container->worker, sandbox->manager->event, root,
-                                 sandbox->range_base, IDRANGE_SIZE, container_on_export, container);
-        if (r >= 0)
-                container_set_stage(container, CONTAINER_EXPORTING);
-        return r;
-}
-
-/* The agent says no: whoever waits for the start gets the reason, the task the shell's code for it.
- * Without a start under way nothing is lost: Start tries again. */
-static void container_refuse(Container *container, int r, uint8_t code, const sd_bus_error *error)
-{
-        log_info("Container %s: %s", container->id, error->message ?: strerror(-r));
-        if (!container->task.start)
-                return;
-        task_answer_start(&container->task, r, error);
-        task_exit(&container->task, code ?: 125, false, 0);
-}
-
-/* The agent has made it, or not. */
-static void container_on_created(void *userdata, int r, const ShimReply *reply)
-{
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        Container *container = userdata;
-        uint8_t code = 125;
-
-        if (!reply)
-                return;
-        if (r < 0)
-                error_set(&error, r, ERROR_FAILED, "The guest ended: %s", reply->text);
-        else
-                r = task_read_answer(reply, container->task.command[0], &code, &error);
-        if (r >= 0) {
-                container_set_stage(container, CONTAINER_READY);
-                if (!container->task.start)
-                        sandbox_save(container->task.sandbox);
-                container_continue(container);
-                return;
-        }
-        container_set_stage(container, CONTAINER_PLUGGED);
-        container_refuse(container, r, code, &error);
-}
-
-static int container_create(Container *container)
-{
-        Sandbox *sandbox = container->task.sandbox;
-        _cleanup_(freep) uint8_t *buffer = malloc(SHIM_PAYLOAD_MAX);
-        char tag[SHIM_TAG_MAX + 1];
-        SpecContainer spec = {
-                .id = container->id,
-                .tag = tag,
-                .hostname = container->config.hostname ?: sandbox_hostname(sandbox),
-                .config = &container->config,
-                .image = &container->image->config,
-        };
-        size_t size;
-        int r;
-
-        if (!buffer)
-                return -ENOMEM;
-        container_tag(container, tag);
-        container->task.token = spec.token = sandbox->next_token++;
-        r = spec_encode_create(&spec, buffer, SHIM_PAYLOAD_MAX, &size);
-        if (r >= 0)
-                r = task_add(&container->task);
-        if (r >= 0)
-                r = sandbox_ask_agent(sandbox, AGENT_REQUEST_CREATE, 0, buffer, size,
-                                      container_on_created, container);
-        if (r >= 0)
-                container_set_stage(container, CONTAINER_CREATING);
-        return r;
-}
-
-static void container_on_started(void *userdata, int r, const ShimReply *reply)
-{
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        Container *container = userdata;
-        uint8_t code = 125;
-
-        if (!reply)
-                return;
-        if (r < 0)
-                error_set(&error, r, ERROR_FAILED, "The guest ended: %s", reply->text);
-        else
-                r = task_read_answer(reply, container->task.command[0], &code, &error);
-        if (r < 0)
-                container_refuse(container, r, code, &error);
-        else
-                task_run(&container->task, 0);
-}
-
-static int container_ask(Container *container, uint32_t type, uint64_t process,
-                         ShimReplyHandler handler, void *userdata)
-{
-        AgentContainer request = {.container = container->id};
-        uint8_t payload[64];
-        size_t size;
-        int r = agent_container_encode(&request, payload, sizeof(payload), &size);
-
-        if (r < 0)
-                return r;
-        return sandbox_ask_agent(container->task.sandbox, type, process, payload, size, handler,
-                                 userdata);
-}
-
-static int container_run(Container *container)
-{
-        int r;
-
-        if (container->task.state != TASK_CREATED)
-                return 0;
-        r = container_ask(container, AGENT_REQUEST_START, container->task.token,
-                          container_on_started, container);
-        if (r >= 0)
-                container->task.state = TASK_STARTING;
-        return r;
-}
-
-void container_continue(Container *container)
-{
-        Sandbox *sandbox = container->task.sandbox;
-        int r = 0;
-
-        switch (container->stage) {
-        case CONTAINER_EXPORTING:
-                if (container->export_fd >= 0 && sandbox->launched)
-                        r = container_plug(container);
-                break;
-        case CONTAINER_PLUGGED:
-                if (sandbox->booted && container->task.state != TASK_EXITED)
-                        r = container_create(container);
-                break;
-        case CONTAINER_READY:
-                if (container->task.start)
-                        r = container_run(container);
-                break;
-        case CONTAINER_ABSENT:
-        case CONTAINER_PLUGGING:
-        case CONTAINER_CREATING:
-        case CONTAINER_DELETING:
-        case CONTAINER_STAGE_MAX_:
-                break;
-        }
-        if (r < 0)
-                container_fail(container, r, NULL);
-}
-
 /* ------------------------------------------------------------------ calls */
-
-/* The agent has forgotten the container of the last run: the next one can be made. */
-static void container_on_cleared(void *userdata, int r, const ShimReply *reply)
-{
-        Container *container = userdata;
-
-        if (!reply)
-                return;
-        container_set_stage(container, CONTAINER_PLUGGED);
-        container_continue(container);
-}
-
-static int container_clear(Container *container, ShimReplyHandler handler)
-{
-        int r = container_ask(container, AGENT_REQUEST_DELETE, 0, handler, container);
-
-        if (r >= 0)
-                container_set_stage(container, CONTAINER_DELETING);
-        return r;
-}
 
 /* Makes an exited container one that can be started again. */
 static int container_renew(Container *container)
@@ -431,45 +181,12 @@ int container_start(Container *container, sd_bus_message *call, sd_bus_error *er
                                  "The container is being started, or runs already.");
         if (task->state == TASK_EXITED)
                 r = container_renew(container);
-        if (r >= 0 && container->stage == CONTAINER_ABSENT)
+        if (r >= 0 && container->stage != CONTAINER_READY && container->stage != CONTAINER_CREATING)
                 r = container_set_up(container, error);
         if (r < 0)
                 return r;
         task_hold_start(task, call);
         container_continue(container);
-        return 0;
-}
-
-/* The last step of a deletion: the device goes, and nobody waits for that. */
-static void container_unplug(Container *container)
-{
-        Sandbox *sandbox = container->task.sandbox;
-        ShimMessage message = {
-                .type = SHIM_REMOVE_DEVICE,
-                .remove_device = {.slot = container->slot},
-        };
-        bool plugged = container->stage != CONTAINER_ABSENT &&
-                       container->stage != CONTAINER_EXPORTING &&
-                       container->stage != CONTAINER_PLUGGING;
-
-        if (plugged && sandbox->link && sandbox->state == SANDBOX_RUNNING)
-                shim_link_request(sandbox->link, &message, NULL, 0, NULL, NULL);
-        container_free(container);
-        sandbox_save(sandbox);
-}
-
-static void container_on_deleted(void *userdata, int r, const ShimReply *reply)
-{
-        if (reply)
-                container_unplug(userdata);
-}
-
-/* The task doesn't run: what the guest has of it is taken down. */
-static int container_take_down(Container *container)
-{
-        if (container->stage == CONTAINER_READY && container->task.sandbox->link)
-                return container_clear(container, container_on_deleted);
-        container_unplug(container);
         return 0;
 }
 
@@ -517,7 +234,7 @@ void container_on_exit(Container *container)
 
         container_end_processes(container);
         if (container->deletion && container_take_down(container) < 0)
-                container_unplug(container);
+                container_remove(container);
         if (main)
                 sandbox_on_main_exit(sandbox);
 }
@@ -531,6 +248,7 @@ void container_on_guest_gone(Container *container)
         container->export_fd = fd_close(container->export_fd);
         if (container->stage != CONTAINER_ABSENT)
                 container_set_stage(container, CONTAINER_ABSENT);
+        mounts_on_guest_gone(container);
         HASH_ITER (hh, sandbox->processes, process, next)
                 if (process->container == container && process->task.state != TASK_EXITED)
                         task_exit(&process->task, 137, false, 0);

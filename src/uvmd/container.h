@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "uvmd/configuration.h"
 #include "uvmd/image/image.h"
+#include "uvmd/mount.h"
 #include "uvmd/task.h"
 #include "uvmd/worker.h"
 
@@ -36,6 +37,7 @@ typedef struct Container {
         Worker *worker;
         int export_fd;
         uint32_t slot;
+        List mounts;              /* of Mount */
         sd_bus_message *deletion; /* the call that waits for the end of this container */
         UT_hash_handle hh;
 } Container;
@@ -59,7 +61,11 @@ void container_set_stage(Container *container, ContainerStage stage);
 /* Starts the way into the guest. 0 or -errno with @error. */
 int container_set_up(Container *container, sd_bus_error *error);
 
-/* Takes the next step that is due: the guest got ready for it. */
+/* A step towards the guest failed: what was made is undone, and with it fails the start of the sandbox
+ * or of the container. */
+void container_fail(Container *container, int r, const sd_bus_error *error);
+
+/* Takes the next step that is due: the guest got ready for it. It may be freed. */
 void container_continue(Container *container);
 
 /* Runs its command; @call is answered late. */

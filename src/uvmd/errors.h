@@ -27,6 +27,14 @@
 #define ERROR_COMMAND_NOT_EXECUTABLE "org.uvm1.Error.CommandNotExecutable"
 #define ERROR_NOT_SUPPORTED          "org.uvm1.Error.NotSupported"
 #define ERROR_LIMIT_EXCEEDED         "org.uvm1.Error.LimitExceeded"
+#define ERROR_NO_SUCH_MOUNT          "org.uvm1.Error.NoSuchMount"
+#define ERROR_MOUNT_EXISTS           "org.uvm1.Error.MountExists"
+#define ERROR_MOUNT_BUSY             "org.uvm1.Error.MountBusy"
+#define ERROR_SOURCE_CHANGED         "org.uvm1.Error.SourceChanged"
+#define ERROR_NO_SUCH_VOLUME         "org.uvm1.Error.NoSuchVolume"
+#define ERROR_VOLUME_EXISTS          "org.uvm1.Error.VolumeExists"
+#define ERROR_VOLUME_IN_USE          "org.uvm1.Error.VolumeInUse"
+#define ERROR_TIMEOUT                "org.uvm1.Error.Timeout"
 #define ERROR_FAILED                 "org.uvm1.Error.Failed"
 
 /*

@@ -17,6 +17,7 @@
 #include "uvmd/record.h"
 #include "uvmd/rundir.h"
 #include "uvmd/sandbox.h"
+#include "uvmd/volume.h"
 
 #define MANAGER_IDLE_USEC (60 * USEC_PER_SEC)
 
@@ -46,6 +47,7 @@ Manager *manager_free(Manager *manager)
                 return NULL;
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 sandbox_free(sandbox);
+        volumes_free(manager);
         image_store_close(manager->images);
         idranges_free(manager->ranges);
         bus_callers_free(manager);
@@ -82,7 +84,7 @@ static bool manager_is_idle(Manager *manager)
 {
         Sandbox *sandbox, *next;
 
-        if (image_store_is_busy(manager->images))
+        if (image_store_is_busy(manager->images) || manager->n_volume_workers > 0)
                 return false;
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 if (sandbox->state != SANDBOX_CREATED && sandbox->state != SANDBOX_STOPPED)
@@ -159,8 +161,11 @@ static bool manager_knows(void *userdata, const char *id)
 static int manager_recover(Manager *manager)
 {
         Sandbox *sandbox, *next;
-        int r = record_load_all(manager);
+        int r = volumes_load(manager);
 
+        if (r < 0)
+                return log_error_errno(r, "Can't read the volumes in %s", manager->paths.state_dir);
+        r = record_load_all(manager);
         if (r < 0)
                 return log_error_errno(r, "Can't read the records in %s", manager->paths.state_dir);
         image_store_collect(manager->images);

@@ -29,6 +29,8 @@ struct Manager {
         IdRanges *ranges;
         ImageStore *images;
         Sandbox *sandboxes;         /* hash by id */
+        struct Volume *volumes;     /* hash by "UID/NAME" */
+        unsigned n_volume_workers;  /* that remove files */
         struct BusCallers *callers; /* see bus/call.c */
         sd_event_source *idle;
 };

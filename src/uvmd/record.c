@@ -60,6 +60,33 @@ static json_object *task_to_json(const Task *task)
         return json;
 }
 
+static json_object *mount_to_json(const Mount *mount)
+{
+        json_object *json = json_object_new_object();
+
+        add_u64(json, "Id", mount->id);
+        add_string(json, "State", mount_state_to_string(mount->state));
+        add_string(json, "Goal", mount_goal_to_string(mount->goal));
+        add_string(json, "Route", mount_route_to_string(mount->route));
+        add_string(json, "Cache", agent_cache_to_string(mount->cache));
+        add_u64(json, "Slot", mount->slot);
+        json_object_object_add(
+                json, "Origin",
+                options_to_json(mount_origin_options, mount_origin_options_n, &mount->origin));
+        json_object_object_add(json, "Config",
+                               options_to_json(mount_options, mount_options_n, &mount->config));
+        return json;
+}
+
+static json_object *mounts_to_json(const Container *container)
+{
+        json_object *json = json_object_new_array();
+
+        list_for_each (item, (List *)&container->mounts)
+                json_object_array_add(json, mount_to_json(LIST_ENTRY(item, Mount, link)));
+        return json;
+}
+
 static json_object *container_to_json(const Container *container)
 {
         json_object *json = json_object_new_object();
@@ -70,6 +97,7 @@ static json_object *container_to_json(const Container *container)
         add_u64(json, "Slot", container->slot);
         json_object_object_add(json, "Ready",
                                json_object_new_boolean(container->stage == CONTAINER_READY));
+        json_object_object_add(json, "Mounts", mounts_to_json(container));
         json_object_object_add(json, "Task", task_to_json(&container->task));
         json_object_object_add(
                 json, "Config",
@@ -108,6 +136,12 @@ json_object *record_to_json(const Sandbox *sandbox)
         add_u64(json, "Stopped", sandbox->stopped);
         add_u64(json, "RangeBase", sandbox->range_base);
         add_u64(json, "NextToken", sandbox->next_token);
+        add_u64(json, "NextMount", sandbox->next_mount);
+        add_u64(json, "Slots", sandbox->slots);
+        if (sandbox->binds.state == BINDS_PLUGGED)
+                json_object_object_add(json, "BindsSlot",
+                                       json_object_new_uint64(sandbox->binds.slot));
+        json_object_object_add(json, "Identity", json_object_new_boolean(sandbox->identity));
         json_object_object_add(json, "CustomFirmware",
                                json_object_new_boolean(sandbox->config.custom_firmware));
         for (unsigned i = 0; i < SANDBOX_PHASES; i++)
@@ -226,11 +260,51 @@ static int config_from_json(const Option *table, size_t n, void *target, json_ob
         return options_from_json(table, n, target, json);
 }
 
+static int mount_read(Mount *mount, json_object *json)
+{
+        const char *state = get_string(json, "State"), *goal = get_string(json, "Goal");
+        const char *route = get_string(json, "Route"), *cache = get_string(json, "Cache");
+        int numbers[] = {
+                state ? mount_state_from_string(state) : -EBADMSG,
+                goal ? mount_goal_from_string(goal) : -EBADMSG,
+                route ? mount_route_from_string(route) : -EBADMSG,
+                cache ? agent_cache_from_string(cache) : -EBADMSG,
+        };
+        json_object *origin;
+        int r = config_from_json(mount_options, mount_options_n, &mount->config, json);
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                if (numbers[i] < 0)
+                        return -EBADMSG;
+        if (r < 0 || mount_config_check(&mount->config, NULL) < 0 ||
+            !json_object_object_get_ex(json, "Origin", &origin))
+                return -EBADMSG;
+        mount->id = (uint32_t)get_u64(json, "Id");
+        mount->slot = (uint32_t)get_u64(json, "Slot");
+        mount->goal = (MountGoal)numbers[1];
+        mount->route = (MountRoute)numbers[2];
+        mount->cache = (AgentCache)numbers[3];
+        r = options_from_json(mount_origin_options, mount_origin_options_n, &mount->origin, origin);
+        return r < 0 ? r : mount_restore(mount, (MountState)numbers[0]);
+}
+
+static int mount_from_json(Container *container, json_object *json)
+{
+        Mount *mount;
+        int r = mount_new_empty(&mount, container);
+
+        if (r < 0)
+                return r;
+        mount->config.target = strdup("");
+        return mount->config.target ? mount_read(mount, json) : -ENOMEM;
+}
+
 static int container_from_json(Sandbox *sandbox, json_object *json)
 {
         const char *id = get_string(json, "Id"), *name = get_string(json, "Name");
         const char *image = get_string(json, "ImageId");
         Container *container;
+        json_object *item;
         int r;
 
         if (!id || !id_is_valid(id) || !name || !image || !id_is_valid(image))
@@ -249,6 +323,9 @@ static int container_from_json(Sandbox *sandbox, json_object *json)
         if (get_bool(json, "Ready") && sandbox->range_base)
                 container_set_stage(container, CONTAINER_READY);
         r = config_from_json(container_options, container_options_n, &container->config, json);
+        for (size_t i = 0; r >= 0 && (item = get_item(json, "Mounts", i)); i++)
+                r = mount_from_json(container, item);
+        mounts_sort(container);
         return r < 0 ? r : task_from_json(&container->task, json);
 }
 
@@ -295,6 +372,13 @@ static int sandbox_from_json(Sandbox *sandbox, json_object *json)
         sandbox->stopped = get_u64(json, "Stopped");
         sandbox->range_base = (uint32_t)get_u64(json, "RangeBase");
         sandbox->next_token = MAX(get_u64(json, "NextToken"), 1ULL);
+        sandbox->next_mount = (uint32_t)get_u64(json, "NextMount");
+        sandbox->slots = (uint32_t)get_u64(json, "Slots");
+        sandbox->identity = get_bool(json, "Identity");
+        if (json_object_object_get_ex(json, "BindsSlot", NULL)) {
+                sandbox->binds.state = BINDS_PLUGGED;
+                sandbox->binds.slot = (uint32_t)get_u64(json, "BindsSlot");
+        }
         sandbox->config.custom_firmware = get_bool(json, "CustomFirmware");
         for (unsigned i = 0; i < SANDBOX_PHASES; i++)
                 sandbox->phases[i] = json_object_get_uint64(get_item(json, "Phases", i));

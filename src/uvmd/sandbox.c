@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/bus/hold.h"
+#include "uvmd/container_guest.h"
 #include "uvmd/errors.h"
 #include "uvmd/machined.h"
 #include "uvmd/record.h"
@@ -171,6 +172,17 @@ Container *sandbox_find_container(Sandbox *sandbox, const char *name_or_id)
         return NULL;
 }
 
+/* vsock and rng, the root file systems, what is mounted. */
+unsigned sandbox_count_slots(const Sandbox *sandbox)
+{
+        unsigned n = 2 + (sandbox->binds.state != BINDS_ABSENT);
+        Container *container, *next;
+
+        HASH_ITER (hh, sandbox->containers, container, next)
+                n += 1 + mounts_count_slots(container);
+        return n;
+}
+
 Task *sandbox_find_task(Sandbox *sandbox, uint64_t token)
 {
         Container *container, *next;
@@ -288,12 +300,16 @@ void sandbox_set_reason_oom(Sandbox *sandbox)
 static void sandbox_gone(Sandbox *sandbox)
 {
         bool failed = !list_is_empty(&sandbox->start_calls);
+        Container *container, *next;
 
+        HASH_ITER (hh, sandbox->containers, container, next)
+                if (container->deletion)
+                        container_remove(container);
         rundir_remove(sandbox->manager->paths.run_dir, sandbox->id);
         idranges_release(sandbox->manager->ranges, sandbox->range_base);
         sandbox->range_base = 0;
         sandbox->leader = 0;
-        sandbox->launched = sandbox->booted = false;
+        sandbox->launched = sandbox->booted = sandbox->identity = false;
         if (failed)
                 sandbox_explain_failure(sandbox);
         if (sandbox->reason == SANDBOX_REASON_NONE)
@@ -362,6 +378,7 @@ void sandbox_tear_down(Sandbox *sandbox)
         /* Exits are acknowledged while there is a link: the shim waits for that. */
         HASH_ITER (hh, sandbox->containers, container, next)
                 container_on_guest_gone(container);
+        binds_on_guest_gone(sandbox);
         shim_link_free(TAKE_PTR(sandbox->link));
 
         if (sandbox->unit)

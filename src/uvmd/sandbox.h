@@ -13,6 +13,7 @@
 #include "base/enum.h"
 #include "base/list.h"
 #include "base/parse.h"
+#include "uvmd/binds.h"
 #include "uvmd/configuration.h"
 #include "uvmd/container.h"
 #include "uvmd/manager.h"
@@ -102,6 +103,11 @@ struct Sandbox {
         sd_event_source *grace;
         sd_event_source *gone; /* asks, behind all that is going on, whether anything is left */
 
+        bool identity;  /* the monitor maps all ids to themselves: SHIM_LAUNCH_IDENTITY */
+        uint32_t slots; /* of the board */
+        Binds binds;
+        uint32_t next_mount;
+
         uint64_t next_token;
         Container *containers; /* hash by id */
         Process *processes;    /* hash by token */
@@ -144,6 +150,9 @@ void sandbox_save(Sandbox *sandbox);
 
 Container *sandbox_find_container(Sandbox *sandbox, const char *name_or_id);
 Task *sandbox_find_task(Sandbox *sandbox, uint64_t token);
+
+/* Slots of the board that are taken or promised. */
+unsigned sandbox_count_slots(const Sandbox *sandbox);
 
 /* The main container has exited: the guest has nothing more to do. */
 void sandbox_on_main_exit(Sandbox *sandbox);

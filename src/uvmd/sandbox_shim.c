@@ -62,6 +62,7 @@ static void sandbox_on_shim_state(Sandbox *sandbox, const ShimStatus *status)
 static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
 {
         bool adopting = !sandbox->leader;
+        Container *container, *next;
 
         for (unsigned i = 0; i < SHIM_PHASE_MAX_; i++)
                 if (hello->phases[i])
@@ -78,6 +79,9 @@ static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
         }
         sandbox->launched = sandbox->booted = true;
         sandbox_on_shim_state(sandbox, &hello->status);
+        HASH_ITER (hh, sandbox->containers, container, next)
+                if (sandbox->state == SANDBOX_RUNNING)
+                        mounts_adopt(container);
 }
 
 static void sandbox_on_message(void *userdata, const ShimMessage *message)

@@ -153,10 +153,17 @@ static AgentLimits spec_limits(const ContainerConfig *config)
         };
 }
 
-static AgentMount *spec_mounts(const ContainerConfig *config, uint32_t *ret_n)
+/* Strings compare such that what is mounted below another mount comes behind it. */
+static int mount_compare(const void *a, const void *b)
 {
+        return strcmp(((const AgentMount *)a)->target, ((const AgentMount *)b)->target);
+}
+
+static AgentMount *spec_mounts(const SpecContainer *source, uint32_t *ret_n)
+{
+        const ContainerConfig *config = source->config;
         size_t n = ELEMENTSOF(default_mounts), tmpfs = strv_length(config->tmpfs) / 2;
-        AgentMount *mounts = calloc(n + tmpfs, sizeof(*mounts));
+        AgentMount *mounts = calloc(n + tmpfs + source->n_mounts, sizeof(*mounts));
 
         if (!mounts)
                 return NULL;
@@ -170,7 +177,10 @@ static AgentMount *spec_mounts(const ContainerConfig *config, uint32_t *ret_n)
                         .options = config->tmpfs[2 * i + 1],
                         .flags = AGENT_MOUNT_NOSUID | AGENT_MOUNT_NODEV,
                 };
-        *ret_n = (uint32_t)(n + tmpfs);
+        if (source->n_mounts > 0)
+                memcpy(mounts + n + tmpfs, source->mounts, source->n_mounts * sizeof(*mounts));
+        qsort(mounts + n, tmpfs + source->n_mounts, sizeof(*mounts), mount_compare);
+        *ret_n = (uint32_t)(n + tmpfs) + source->n_mounts;
         return mounts;
 }
 
@@ -208,7 +218,7 @@ int spec_encode_create(const SpecContainer *source, void *buffer, size_t size, s
         const char *user = task->user ?: source->image->user;
         AgentCreate create = {.container = (char *)source->id};
 
-        mounts = spec_mounts(config, &create.spec.n_mounts);
+        mounts = spec_mounts(source, &create.spec.n_mounts);
         if (!command || !environment || !rlimits || !mounts)
                 return -ENOMEM;
         spec_container(&create.spec, source);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/agent.h"
 #include "uvmd/configuration.h"
 #include "uvmd/image/image.h"
 
@@ -18,6 +19,8 @@ typedef struct SpecContainer {
         uint64_t token;
         const ContainerConfig *config;
         const ImageConfig *image;
+        const AgentMount *mounts; /* beside the default ones, in this order; borrowed */
+        uint32_t n_mounts;
 } SpecContainer;
 
 typedef struct SpecProcess {

@@ -27,12 +27,38 @@ static const char full[] =
         "  \"Hostname\": \"h\", \"AutoRemove\": true, \"Labels\": {\"k\": \"v\"}},"
         " \"Containers\": [{\"Id\": \"0123456789abcdef\", \"Name\": \"c\","
         "  \"ImageId\": \"fedcba9876543210\", \"Slot\": 3, \"Ready\": true,"
+        "  \"Mounts\": [{\"Id\": 2, \"State\": \"mounted\", \"Goal\": \"kept\","
+        "    \"Route\": \"device\", \"Cache\": \"mmap\", \"Slot\": 5,"
+        "    \"Origin\": {\"Uid\": 1000, \"Gid\": 100, \"Inode\": 7, \"Directory\": true},"
+        "    \"Config\": {\"Type\": \"bind\", \"Target\": \"/b\", \"SourcePath\": \"/s\","
+        "     \"ReadOnly\": true}},"
+        "   {\"Id\": 1, \"State\": \"mounting\", \"Goal\": \"new\", \"Route\": \"none\","
+        "    \"Cache\": \"none\", \"Origin\": {},"
+        "    \"Config\": {\"Type\": \"tmpfs\", \"Target\": \"/a\"}}],"
         "  \"Task\": {\"State\": \"running\", \"Token\": 4, \"ExitCode\": -1, \"Started\": 7,"
         "   \"Command\": [\"sh\", \"-c\", \"\"]},"
         "  \"Config\": {\"Image\": \"busybox\", \"Main\": true}}],"
         " \"Processes\": [{\"Container\": \"0123456789abcdef\","
         "  \"Task\": {\"State\": \"exited\", \"Token\": 5, \"ExitCode\": 3, \"OOMKilled\": true,"
         "   \"Command\": [\"ls\"]}, \"Config\": {\"Command\": [\"ls\"], \"Terminal\": true}}]}";
+
+/* Sorted by target; one that the agent was being asked for is taken as mounted, to be undone. */
+static void check_mounts(const Container *container)
+{
+        const Mount *bind = mount_find(container, "/b"), *tmpfs = mount_find(container, "/a");
+
+        unit_assert(bind && tmpfs && LIST_ENTRY(container->mounts.next, Mount, link) == tmpfs);
+        unit_assert_int(bind->state, MOUNT_MOUNTED);
+        unit_assert_int(bind->goal, MOUNT_KEPT);
+        unit_assert_int(bind->slot, 5);
+        unit_assert_string(bind->tag, "m2");
+        unit_assert_string(bind->config.source_path, "/s");
+        unit_assert(bind->config.read_only && bind->origin.directory);
+        unit_assert_int(bind->origin.uid, 1000);
+        unit_assert_int(bind->origin.inode, 7);
+        unit_assert_int(tmpfs->state, MOUNT_MOUNTED);
+        unit_assert_int(tmpfs->goal, MOUNT_NEW);
+}
 
 static void check(Sandbox *sandbox)
 {
@@ -52,6 +78,7 @@ static void check(Sandbox *sandbox)
         unit_assert_string(container->image_id, "fedcba9876543210");
         unit_assert_int(container->slot, 3);
         unit_assert(container->config.main);
+        check_mounts(container);
         unit_assert_int(container->task.state, TASK_RUNNING);
         unit_assert_int(strv_length(container->task.command), 3);
         unit_assert(task && task->kind == TASK_PROCESS);
@@ -94,6 +121,13 @@ static void refuses_changed_ones(void)
                 {"[\"ls\"]", "{}"},
                 {"{\"Container\": \"0123456789abcdef\"", "{\"Container\": \"none\""},
                 {"\"Memory\": 134217728", "\"Memory\": 1"},
+                {"\"mounted\"", "\"odd\""},
+                {"\"kept\"", "7"},
+                {"\"Type\": \"bind\"", "\"Type\": \"odd\""},
+                {"\"Target\": \"/b\"", "\"Target\": \"/b/../c\""},
+                {"\"Target\": \"/b\",", ""},
+                {"\"Cache\": \"mmap\"", "\"Cache\": \"none\", \"Cache\": \"odd\""},
+                {"\"SourcePath\": \"/s\"", "\"Volume\": \"v\""},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(changes); i++) {

@@ -1,6 +1,6 @@
 /*
  * From a message to a body; see call.h. A unique name of the bus belongs to one connection for ever,
- * so its uid is asked once and remembered for the last few callers.
+ * so who it is is asked once and remembered for the last few callers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 typedef struct BusCaller {
         char name[CALLER_NAME_MAX];
         uint32_t uid;
+        pid_t pid;
 } BusCaller;
 
 /* A ring: the oldest is overwritten. */
@@ -38,20 +39,21 @@ static PendingCall *pending_free(PendingCall *pending)
         return NULL;
 }
 
-static bool callers_find(const Manager *manager, const char *name, uint32_t *ret)
+static bool callers_find(const Manager *manager, const char *name, BusCall *call)
 {
         const struct BusCallers *ring = manager->callers;
 
         for (unsigned i = 0; ring && i < CALLERS_MAX; i++) {
                 if (strcmp(ring->callers[i].name, name) != 0)
                         continue;
-                *ret = ring->callers[i].uid;
+                call->uid = ring->callers[i].uid;
+                call->pid = ring->callers[i].pid;
                 return true;
         }
         return false;
 }
 
-static void callers_add(Manager *manager, const char *name, uint32_t uid)
+static void callers_add(Manager *manager, const char *name, const BusCall *call)
 {
         struct BusCallers *ring = manager->callers;
 
@@ -62,7 +64,8 @@ static void callers_add(Manager *manager, const char *name, uint32_t uid)
         if (!ring)
                 return;
         strcpy(ring->callers[ring->next].name, name);
-        ring->callers[ring->next].uid = uid;
+        ring->callers[ring->next].uid = call->uid;
+        ring->callers[ring->next].pid = call->pid;
         ring->next = (ring->next + 1) % CALLERS_MAX;
 }
 
@@ -103,18 +106,47 @@ static void bus_call_run(PendingCall *pending)
         }
 }
 
-static int bus_on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+/* The a{sv} of GetConnectionCredentials; what is of no interest is skipped. 0, or -ENODATA: the bus
+ * doesn't say who it is. */
+static int bus_read_credentials(sd_bus_message *reply, BusCall *call)
+{
+        bool has_uid = false;
+        const char *key;
+        int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                uint32_t pid = 0;
+
+                r = sd_bus_message_read(reply, "s", &key);
+                if (r < 0)
+                        return r;
+                if (strcmp(key, "UnixUserID") == 0) {
+                        r = sd_bus_message_read(reply, "v", "u", &call->uid);
+                        has_uid = r >= 0;
+                } else if (strcmp(key, "ProcessID") == 0) {
+                        r = sd_bus_message_read(reply, "v", "u", &pid);
+                        call->pid = (pid_t)pid;
+                } else {
+                        r = sd_bus_message_skip(reply, "v");
+                }
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        return r < 0 ? r : has_uid ? 0 : -ENODATA;
+}
+
+static int bus_on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
 {
         PendingCall *pending = userdata;
         int r;
 
         if (sd_bus_message_is_method_error(reply, NULL))
                 return 0; /* the caller has left */
-        r = sd_bus_message_read(reply, "u", &pending->call.uid);
+        r = bus_read_credentials(reply, &pending->call);
         if (r < 0)
                 return log_error_errno(r, "The bus's word on a caller makes no sense");
         callers_add(pending->call.manager, sd_bus_message_get_sender(pending->call.message),
-                    pending->call.uid);
+                    &pending->call);
         bus_call_run(pending);
         return 0;
 }
@@ -124,12 +156,13 @@ static void pending_destroy(void *userdata)
         pending_free(userdata);
 }
 
-static int bus_ask_uid(PendingCall *pending, const char *sender)
+static int bus_ask_credentials(PendingCall *pending, const char *sender)
 {
         sd_bus_slot *slot;
         int r = sd_bus_call_method_async(pending->call.manager->bus, &slot, "org.freedesktop.DBus",
                                          "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                         "GetConnectionUnixUser", bus_on_uid, pending, "s", sender);
+                                         "GetConnectionCredentials", bus_on_credentials, pending,
+                                         "s", sender);
 
         if (r < 0)
                 return r;
@@ -158,12 +191,12 @@ int bus_call_dispatch(Manager *manager, sd_bus_message *message, BusAction actio
                 .finder = finder,
                 .method = method,
         };
-        if (callers_find(manager, sender, &pending->call.uid)) {
+        if (callers_find(manager, sender, &pending->call)) {
                 bus_call_run(pending);
                 pending_free(pending);
                 return 1;
         }
-        r = bus_ask_uid(pending, sender);
+        r = bus_ask_credentials(pending, sender);
         if (r < 0) {
                 pending_free(pending);
                 return r;

@@ -22,6 +22,7 @@ typedef struct BusCall {
         Manager *manager;
         sd_bus_message *message;
         uint32_t uid;
+        pid_t pid; /* that connected, as the bus tells it; 0: it doesn't. It may have ended. */
 } BusCall;
 
 /* 0: answered, or kept to be answered later. Negative: answered by the frame, with @error. */

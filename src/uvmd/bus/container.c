@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "uvmd/bus/bus.h"
+#include "uvmd/bus/mounts.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/processes.h"
 #include "uvmd/bus/task.h"
@@ -35,6 +36,9 @@ static int get_processes(BusCall *call, void *object, sd_bus_error *error)
         return bus_list_processes(object, call->message, error);
 }
 BUS_METHOD(get_processes, BUS_ACTION_READ, bus_find_container, MANAGER)
+
+BUS_METHOD(bus_attach_volume, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
+BUS_METHOD(bus_detach_volume, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
 
 static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -74,6 +78,11 @@ const sd_bus_vtable bus_container_vtable[] = {
                                  SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_NAMES("GetProcesses", NULL, NO_NAMES, "aa{sv}", SD_BUS_PARAM(processes),
                                  get_processes_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("AttachVolume", "a{sv}", SD_BUS_PARAM(mount), NULL, NO_NAMES,
+                                 bus_attach_volume_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("DetachVolume", "s", SD_BUS_PARAM(target), NULL, NO_NAMES,
+                                 bus_detach_volume_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Mounts", "aa{sv}", bus_get_mounts, 0, 0),
         SD_BUS_PROPERTY("Id", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Name", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Image", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),

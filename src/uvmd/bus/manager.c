@@ -10,6 +10,7 @@
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/bus/paths.h"
+#include "uvmd/bus/volumes.h"
 #include "uvmd/errors.h"
 #include "uvmd/firmware_copy.h"
 #include "uvmd/image/importer.h"
@@ -218,6 +219,10 @@ static int remove_image(BusCall *call, void *object, sd_bus_error *error)
 }
 BUS_METHOD(remove_image, BUS_ACTION_CREATE, bus_find_manager, userdata)
 
+BUS_METHOD(bus_create_volume, BUS_ACTION_CREATE, bus_find_manager, userdata)
+BUS_METHOD(bus_list_volumes, BUS_ACTION_READ, bus_find_manager, userdata)
+BUS_METHOD(bus_remove_volume, BUS_ACTION_CREATE, bus_find_manager, userdata)
+
 static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -241,6 +246,11 @@ const sd_bus_vtable bus_manager_vtable[] = {
         METHOD("ListImages", NULL, NO_NAMES, "aa{sv}", SD_BUS_PARAM(images), list_images),
         METHOD("RemoveImage", "sb", SD_BUS_PARAM(name) SD_BUS_PARAM(force), NULL, NO_NAMES,
                remove_image),
+        METHOD("CreateVolume", "sa{sv}", SD_BUS_PARAM(name) SD_BUS_PARAM(options), "s",
+               SD_BUS_PARAM(volume), bus_create_volume),
+        METHOD("ListVolumes", NULL, NO_NAMES, "aa{sv}", SD_BUS_PARAM(volumes), bus_list_volumes),
+        METHOD("RemoveVolume", "sb", SD_BUS_PARAM(name) SD_BUS_PARAM(force), NULL, NO_NAMES,
+               bus_remove_volume),
         SD_BUS_SIGNAL_WITH_NAMES("SandboxNew", "o", SD_BUS_PARAM(sandbox), 0),
         SD_BUS_SIGNAL_WITH_NAMES("SandboxRemoved", "o", SD_BUS_PARAM(sandbox), 0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),

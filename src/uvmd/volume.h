@@ -1,0 +1,56 @@
+/*
+ * Named volumes: directories that outlive containers, under STATEDIR/volumes:
+ *
+ *      UID/NAME/_data/         what containers see, ids as in the containers
+ *      UID/NAME/volume.json    when it was made, labels
+ *
+ * Nobody but root can get at them on the host. A volume belongs to one user, and names are unique among
+ * that user's; root's sandboxes may use those of others, named "UID/NAME".
+ */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "proto/agent.h"
+#include "uvmd/hash.h"
+#include "uvmd/manager.h"
+#include "uvmd/worker.h"
+
+#define VOLUMES_MAX 1024 /* of one user */
+
+typedef struct Volume {
+        Manager *manager;
+        char *key; /* "UID/NAME" */
+        const char *name;
+        uint32_t owner;
+        uint64_t created; /* CLOCK_REALTIME µs */
+        char **labels;
+        unsigned n_users;             /* mounts, of whatever container */
+        unsigned n_loose, n_coherent; /* those that are in a guest, by cache mode */
+        UT_hash_handle hh;
+} Volume;
+
+/* Loads what is in @manager's state directory. 0 or -errno. */
+int volumes_load(Manager *manager);
+void volumes_free(Manager *manager);
+
+/* By the name that @uid gives it; NULL: there is none, or it is not theirs. */
+Volume *volume_find(Manager *manager, uint32_t uid, const char *name);
+
+/* Makes one; @labels are copied, NULL: none. 0 or -errno with @error. */
+int volume_new(Volume **ret, Manager *manager, uint32_t owner, const char *name,
+               char *const *labels, sd_bus_error *error);
+
+/* Forgets it, and removes its files behind the caller's back. Nothing may use it. */
+int volume_remove(Volume *volume);
+
+/* Its directory, O_PATH. 0 or -errno. */
+int volume_open(const Volume *volume, int *ret);
+
+/*
+ * A mount comes into a guest. @cache: what was asked for (NULL: loose where nobody else has it, else
+ * mmap). 0, or -EBUSY with @error: what is cached loosely must not be had twice. Given back with
+ * volume_release().
+ */
+int volume_hold(Volume *volume, const char *cache, AgentCache *ret, sd_bus_error *error);
+void volume_release(Volume *volume, AgentCache cache);
