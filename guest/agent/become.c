@@ -26,6 +26,7 @@
 enum {
         KEEP_CHANNEL,
         KEEP_JOIN,
+        KEEP_CGROUP,
         KEEP_STDIO,
         KEEP_MAX = KEEP_STDIO + 3,
 };
@@ -56,6 +57,8 @@ static int keep_fds(const Launch *launch, int channel, int kept[KEEP_MAX])
         kept[KEEP_CHANNEL] = channel;
         /* /dev/null stands in for what isn't there, so that each has its number. */
         kept[KEEP_JOIN] = fcntl(launch->join >= 0 ? launch->join : null, F_DUPFD_CLOEXEC, 3);
+        kept[KEEP_CGROUP] = fcntl(launch->cgroup_fd >= 0 ? launch->cgroup_fd : null,
+                                  F_DUPFD_CLOEXEC, 3);
         for (int i = 0; i < 3; i++)
                 kept[KEEP_STDIO + i] = fcntl(launch->stdio[i] >= 0 ? launch->stdio[i] : null,
                                              F_DUPFD_CLOEXEC, 3);
@@ -67,13 +70,15 @@ static int keep_fds(const Launch *launch, int channel, int kept[KEEP_MAX])
         return r;
 }
 
-static int enter(const Launch *launch, int join, Fault *fault)
+static int enter(const Launch *launch, const int *kept, Layers *ret_layers, Fault *fault)
 {
         if (launch->container)
-                return rootfs_enter(launch->state, launch->container, fault);
+                return rootfs_enter(launch->state, launch->container,
+                                    launch->cgroup_fd >= 0 ? kept[KEEP_CGROUP] : FD_NONE,
+                                    ret_layers, fault);
         /* Also the namespaces that the container shares with the machine: joining them again
          * changes nothing. The mount namespace brings its root along. */
-        if (setns(join, NAMESPACES_JOINED) < 0)
+        if (setns(kept[KEEP_JOIN], NAMESPACES_JOINED) < 0)
                 return fault_set(fault, errno_neg(), "cannot enter the container");
         return 0;
 }
@@ -112,19 +117,19 @@ static int use_terminal(const Launch *launch, const Identity *identity, int *ret
         return r;
 }
 
-static int set_up(const Launch *launch, const int *kept, Identity *identity, int *ret_master,
+static int set_up(const Launch *launch, const int *kept, Identity *identity, LaunchReady *ret,
                   Fault *fault)
 {
         int r = identity_set_oom_score(launch->process->oom_score_adj, fault);
 
         if (r == 0)
-                r = enter(launch, kept[KEEP_JOIN], fault);
+                r = enter(launch, kept, &ret->layers, fault);
         if (r == 0)
                 r = identity_resolve(launch->process, identity, fault);
         if (r < 0)
                 return r;
         if (launch->process->attach & AGENT_ATTACH_TTY)
-                return use_terminal(launch, identity, ret_master, fault);
+                return use_terminal(launch, identity, &ret->terminal, fault);
         return use_pipes(&kept[KEEP_STDIO], identity, fault);
 }
 
@@ -155,7 +160,8 @@ static int run(const Launch *launch, const Identity *identity, Fault *fault)
 
 void become_process(const Launch *launch, int channel)
 {
-        int kept[KEEP_MAX], master = FD_NONE, r;
+        LaunchReady ready = LAUNCH_READY_NONE;
+        int kept[KEEP_MAX], r;
         static Identity identity; /* large, and this process has one */
         Fault fault = {};
 
@@ -165,10 +171,11 @@ void become_process(const Launch *launch, int channel)
         if (r < 0)
                 _exit(FAULT_EXIT_SETUP);
         channel = kept[KEEP_CHANNEL];
-        r = set_up(launch, kept, &identity, &master, &fault);
+        r = set_up(launch, kept, &identity, &ready, &fault);
         if (r == 0) {
-                r = launch_say_ready(channel, master);
-                master = fd_close(master);
+                r = launch_say_ready(channel, &ready);
+                launch_ready_done(&ready);
+                fd_close(kept[KEEP_CGROUP]);
                 if (r < 0 || launch_wait_for_go(channel) < 0)
                         _exit(FAULT_EXIT_SETUP);
                 r = run(launch, &identity, &fault);

@@ -17,7 +17,6 @@
 #include "base/log.h"
 
 #include "agent/cgroup.h"
-#include "agent/devices.h"
 #include "agent/textfile.h"
 
 #define CPU_PERIOD_DEFAULT 100000
@@ -135,11 +134,21 @@ int cgroup_create(Cgroup *cgroup, Loop *loop, int root_fd, const char *name,
         r = set_limits(cgroup->fd, limits, fault);
         if (r < 0)
                 return r;
-        r = devices_restrict(cgroup->fd);
-        if (r < 0)
-                return fault_set(fault, r, "cannot restrict the devices of %s", name);
         r = watch_events(cgroup, loop);
         return r < 0 ? fault_set(fault, r, "cannot watch memory.events of %s", name) : 0;
+}
+
+int cgroup_open(const char *name, int *ret_fd)
+{
+        char path[sizeof(CGROUP_ROOT) + AGENT_ID_MAX + 2];
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/%s", CGROUP_ROOT, name);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno_neg();
+        *ret_fd = fd;
+        return 0;
 }
 
 int cgroup_open_of(pid_t pid, int *ret_fd)

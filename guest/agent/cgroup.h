@@ -34,6 +34,9 @@ int cgroup_open_root(int *ret_fd);
 int cgroup_create(Cgroup *cgroup, Loop *loop, int root_fd, const char *name,
                   const AgentLimits *limits, void (*oom)(Cgroup *cgroup), Fault *fault);
 
+/* Opens the group @name. 0 or -errno. */
+int cgroup_open(const char *name, int *ret_fd);
+
 /* Opens the group that the process @pid is in. 0 or -errno. */
 int cgroup_open_of(pid_t pid, int *ret_fd);
 

@@ -10,6 +10,9 @@
 #include "base/log.h"
 
 #include "agent/container.h"
+#include "agent/operation.h"
+#include "agent/release.h"
+#include "agent/requests.h"
 #include "agent/worker.h"
 
 ENUM_TABLE(container_state, ContainerState, CONTAINER_STATE_MAX_)
@@ -61,7 +64,7 @@ Process *container_find_process(Container *container, const char *id)
 
 bool container_is_busy(const Container *container)
 {
-        return !list_is_empty(&container->processes);
+        return !list_is_empty(&container->processes) || !list_is_empty(&container->operations);
 }
 
 static void container_free(Container *container)
@@ -81,7 +84,7 @@ static void container_free(Container *container)
 
 typedef struct Cleanup {
         Container *container;
-        CodecStrings tags; /* shares that nobody uses any more */
+        CodecStrings unused; /* shares */
 } Cleanup;
 
 static int cleanup_run(void *argument, int output)
@@ -89,13 +92,9 @@ static int cleanup_run(void *argument, int output)
         Cleanup *cleanup = argument;
         Guest *guest = cleanup->container->guest;
         int result = guest->cgroup_root >= 0 ? cgroup_remove(cleanup->container->id) : 0;
+        int r = release_names(guest->state, &cleanup->unused);
 
-        for (uint32_t i = 0; i < cleanup->tags.n; i++) {
-                int r = shares_unmount(guest->state, cleanup->tags.items[i]);
-
-                result = result < 0 ? result : r;
-        }
-        return result;
+        return result < 0 ? result : r;
 }
 
 static void cleanup_done(void *context, int r, int output)
@@ -114,6 +113,8 @@ static void cleanup_done(void *context, int r, int output)
         else if (request)
                 guest_reply(guest, request, NULL);
         container_free(container);
+        guest->shares.unmounting--;
+        requests_resume(guest);
         shutdown_check(guest);
 }
 
@@ -122,10 +123,13 @@ static void container_clean_up(Container *container)
         Cleanup cleanup = {.container = container};
         int r;
 
+        if (container->state == CONTAINER_CREATING)
+                container->guest->shares.mounting--;
         container_set_state(container, CONTAINER_DELETING);
-        shares_give_back(&container->guest->shares, &container->spec, &cleanup.tags);
+        container->guest->shares.unmounting++;
+        shares_give_back(&container->guest->shares, &container->spec, &cleanup.unused);
         r = worker_start(container->guest->loop, cleanup_run, &cleanup, cleanup_done, container);
-        shares_names_free(&cleanup.tags);
+        shares_names_free(&cleanup.unused);
         if (r < 0)
                 cleanup_done(container, r, FD_NONE);
 }
@@ -143,8 +147,10 @@ static void on_ready(Process *process)
                 return;
         }
         container_set_state(container, CONTAINER_CREATED);
+        container->guest->shares.mounting--;
         guest_reply(container->guest, process->request, NULL);
         process->request = 0;
+        requests_resume(container->guest);
 }
 
 static void on_running(Process *process)
@@ -178,6 +184,7 @@ static void send_exited(Process *process)
 static void container_stop(Container *container)
 {
         container_kill(container);
+        operations_end(container);
         container_set_state(container, CONTAINER_STOPPED);
 }
 
@@ -238,17 +245,20 @@ static void on_oom(Cgroup *cgroup)
 static int container_new(Guest *guest, AgentCreate *create, Container **ret, Fault *fault)
 {
         Container *container = calloc(1, sizeof(*container));
+        int r = container ? shares_take(&guest->shares, &create->spec) : -ENOMEM;
 
-        if (!container || shares_take(&guest->shares, &create->spec) < 0) {
+        if (r < 0) {
                 free(container);
-                return fault_set(fault, -ENOMEM, "container");
+                return fault_set(fault, r, "devices of container %s", create->container);
         }
+        guest->shares.mounting++;
         container->guest = guest;
         container->id = TAKE_PTR(create->container);
         container->spec = create->spec;
         create->spec = (AgentContainerSpec){};
         container->cgroup.fd = FD_NONE;
         list_init(&container->processes);
+        list_init(&container->operations);
         list_append(&guest->containers, &container->link);
         *ret = container;
         return 0;
@@ -344,13 +354,27 @@ void container_exec(Container *container, uint32_t request, AgentExec *exec)
 
 void container_delete(Container *container, uint32_t request)
 {
-        if (container->state != CONTAINER_STOPPED || container_is_busy(container)) {
+        if (container->state != CONTAINER_STOPPED || !list_is_empty(&container->processes) ||
+            container->doomed) {
                 guest_reply_error(container->guest, request, -EBUSY, "container %s is %s",
                                   container->id, container_state_to_string(container->state));
                 return;
         }
         container->request = request;
-        container_clean_up(container);
+        container->doomed = true;
+        container_on_operation_done(container);
+}
+
+void container_on_operation_done(Container *container)
+{
+        Guest *guest = container->guest;
+
+        if (!list_is_empty(&container->operations))
+                return;
+        if (container->doomed)
+                container_clean_up(container);
+        else
+                shutdown_check(guest);
 }
 
 /* Without a cgroup: those that the host knows of. The rest dies with the pid namespace. */

@@ -39,6 +39,8 @@ typedef struct Container {
         ContainerState state;
         Cgroup cgroup;
         List processes;   /* the first one has the id "" */
+        List operations;  /* what workers do to it (operation.h) */
+        bool doomed;      /* to be cleaned up when the last of these has ended */
         uint32_t request; /* the DELETE or failed CREATE that waits for the cleaning up, or 0 */
         Fault fault;      /* of that CREATE */
 } Container;
@@ -58,5 +60,8 @@ int container_signal(Container *container, const AgentSignal *signal);
 /* SIGKILL to everything in it. */
 void container_kill(Container *container);
 
-/* True if a process of it is alive or has not been told of. */
+/* True if a process of it is alive or has not been told of, or if a worker is at its files. */
 bool container_is_busy(const Container *container);
+
+/* An operation has left its list. */
+void container_on_operation_done(Container *container);

@@ -19,6 +19,7 @@ typedef struct Guest {
         int cgroup_root;            /* FD_NONE: no cgroup2 (in tests) */
         uint8_t *scratch;           /* RELAY_CHUNK bytes */
         List containers;
+        List waiting; /* requests that are put off (requests.h) */
         Shares shares;
         Link link;
         Shutdown shutdown;

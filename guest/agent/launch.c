@@ -24,6 +24,7 @@ enum {
         WORD_GO = 3,
 };
 
+#define READY_FDS_MAX 3
 #define WORD_SIZE_MAX (1 + 4 + 1 + 4 + FAULT_TEXT_SIZE)
 
 static uint64_t namespace_flags(const AgentContainerSpec *spec)
@@ -124,7 +125,30 @@ static int decode_failed(WireReader *reader, Fault *fault)
         return 0;
 }
 
-int launch_hear(int channel, LaunchSays *ret, int *ret_terminal, Fault *fault)
+void launch_ready_done(LaunchReady *ready)
+{
+        ready->terminal = fd_close(ready->terminal);
+        ready->layers.upper = fd_close(ready->layers.upper);
+        ready->layers.lower = fd_close(ready->layers.lower);
+}
+
+/* The fds say which they are by their number: layers are two, and a terminal comes first. */
+static int take_ready(IoMessage *message, LaunchReady *ret)
+{
+        unsigned at = 0;
+
+        if (message->n_fds > READY_FDS_MAX)
+                return -EBADMSG;
+        if (message->n_fds & 1)
+                ret->terminal = TAKE_FD(message->fds[at++]);
+        if (message->n_fds >= 2) {
+                ret->layers.upper = TAKE_FD(message->fds[at++]);
+                ret->layers.lower = TAKE_FD(message->fds[at++]);
+        }
+        return 0;
+}
+
+int launch_hear(int channel, LaunchSays *ret, LaunchReady *ret_ready, Fault *fault)
 {
         uint8_t data[WORD_SIZE_MAX];
         IoMessage message;
@@ -133,7 +157,7 @@ int launch_hear(int channel, LaunchSays *ret, int *ret_terminal, Fault *fault)
 
         if (r < 0)
                 return r;
-        *ret_terminal = FD_NONE;
+        *ret_ready = LAUNCH_READY_NONE;
         if (message.size == 0) {
                 *ret = LAUNCH_ENDED;
                 return 0;
@@ -142,8 +166,7 @@ int launch_hear(int channel, LaunchSays *ret, int *ret_terminal, Fault *fault)
         switch (wire_get_u8(&reader)) {
         case WORD_READY:
                 *ret = LAUNCH_READY;
-                if (message.n_fds == 1)
-                        *ret_terminal = TAKE_FD(message.fds[0]);
+                r = take_ready(&message, ret_ready);
                 break;
         case WORD_FAILED:
                 *ret = LAUNCH_FAILED;
@@ -163,11 +186,19 @@ int launch_go(int channel)
         return io_send(channel, &word, sizeof(word), NULL, 0);
 }
 
-int launch_say_ready(int channel, int terminal)
+int launch_say_ready(int channel, const LaunchReady *ready)
 {
+        int fds[READY_FDS_MAX];
         uint8_t word = WORD_READY;
+        unsigned n = 0;
 
-        return io_send(channel, &word, sizeof(word), &terminal, terminal >= 0);
+        if (ready->terminal >= 0)
+                fds[n++] = ready->terminal;
+        if (ready->layers.upper >= 0) {
+                fds[n++] = ready->layers.upper;
+                fds[n++] = ready->layers.lower;
+        }
+        return io_send(channel, &word, sizeof(word), fds, n);
 }
 
 void launch_say_failed(int channel, const Fault *fault)

@@ -9,6 +9,7 @@
  *                        DIR/1025; the machine's clock and name are left alone, and cgroups may
  *                        be missing
  *   --state DIR          where to mount things; default /run/uvm
+ *   --disks DIR          for tests: where block devices are listed; default /sys/block
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@
 #include "base/log.h"
 
 #include "agent/cgroup.h"
+#include "agent/disk.h"
 #include "agent/guest.h"
 #include "agent/relay.h"
 #include "agent/requests.h"
@@ -51,6 +53,7 @@ static int parse_options(int argc, char **argv, Options *ret)
                 {"marker", no_argument, NULL, 'm'},
                 {"connect-unix", required_argument, NULL, 'u'},
                 {"state", required_argument, NULL, 's'},
+                {"disks", required_argument, NULL, 'd'},
                 {},
         };
         int option;
@@ -63,6 +66,9 @@ static int parse_options(int argc, char **argv, Options *ret)
                         break;
                 case 'u':
                         ret->unix_directory = optarg;
+                        break;
+                case 'd':
+                        disk_set_directory(optarg);
                         break;
                 case 's':
                         ret->state = optarg;
@@ -132,7 +138,8 @@ static void on_settled(Link *link)
 
 static int make_state(const char *state)
 {
-        static const char *const directories[] = {"", "/root", "/lower", "/upper", "/shares"};
+        static const char *const directories[] = {"",       "/root",   "/lower",
+                                                  "/upper", "/shares", "/disks"};
         char path[512];
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
@@ -180,6 +187,7 @@ static int guest_open(Guest *guest, const Options *options)
         guest->link.welcome = on_welcome;
         guest->link.settled = on_settled;
         list_init(&guest->containers);
+        list_init(&guest->waiting);
         shares_init(&guest->shares);
         guest->scratch = malloc(RELAY_CHUNK);
         if (!guest->scratch)
@@ -220,7 +228,8 @@ int main(int argc, char **argv)
 
         log_open("uvm-agent");
         if (parse_options(argc, argv, &options) < 0) {
-                fprintf(stderr, "usage: uvm-agent [--marker] [--connect-unix DIR] [--state DIR]\n");
+                fprintf(stderr, "usage: uvm-agent [--marker] [--connect-unix DIR] [--state DIR] "
+                                "[--disks DIR]\n");
                 return EXIT_FAILURE;
         }
         return run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

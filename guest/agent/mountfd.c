@@ -13,7 +13,9 @@
 #include "agent/mountfd.h"
 
 #define OPEN_TRIES 1000
-#define DETACH     2 /* MNT_DETACH: <sys/mount.h> and <linux/mount.h> can't be had together */
+/* MNT_DETACH, UMOUNT_NOFOLLOW: <sys/mount.h> and <linux/mount.h> can't be had together. */
+#define DETACH   2
+#define NOFOLLOW 8
 
 /* The kernel's message, "e tmpfs: Unknown parameter 'x'", without its letter. */
 static void read_message(int fs, char *text, unsigned size)
@@ -111,6 +113,11 @@ int mountfd_attach(int fd, int target)
                     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
                 return errno_neg();
         return 0;
+}
+
+int mountfd_unmount(const char *path)
+{
+        return syscall(SYS_umount2, path, NOFOLLOW) < 0 ? errno_neg() : 0;
 }
 
 int mountfd_make_private(void)

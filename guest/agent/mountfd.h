@@ -25,6 +25,10 @@ int mountfd_set(int fd, uint64_t set, uint64_t clear, bool recursive);
 /* Attaches it over @target. */
 int mountfd_attach(int fd, int target);
 
+/* Takes off what is mounted at @path, which is no symbolic link. -EBUSY: it is in use; -EINVAL:
+ * nothing is mounted there. */
+int mountfd_unmount(const char *path);
+
 /* Makes the whole tree of the calling process's mount namespace private. */
 int mountfd_make_private(void);
 

@@ -10,11 +10,12 @@
 #include "base/fd.h"
 
 #include "agent/devices.h"
+#include "agent/disk.h"
 #include "agent/mountfd.h"
 #include "agent/mounts.h"
 #include "agent/shares.h"
 
-#define PATH_SIZE     512
+#define DISK_GID      6
 #define DEVPTS        "newinstance,ptmxmode=0666,mode=0620,gid=5"
 #define DEVPTS_NO_GID "newinstance,ptmxmode=0666,mode=0620"
 
@@ -107,124 +108,169 @@ static int is_directory(int fd)
         return fstat(fd, &status) < 0 ? errno_neg() : S_ISDIR(status.st_mode);
 }
 
-/* Attaches @mount over @path, which is made to fit if it is missing. */
-static int attach(int root, const char *path, int mount, Fault *fault)
+/* Attaches @fd over @path, which is made to fit if it is missing. */
+static int attach(int root, const char *path, int fd, Fault *fault)
 {
         _cleanup_(fd_closep) int target = FD_NONE;
-        int directory = is_directory(mount);
+        int directory = is_directory(fd);
         int r = directory < 0 ? fault_set(fault, directory, "mount for %s", path)
                               : open_target(root, path, directory, &target, fault);
 
         if (r < 0)
                 return r;
-        r = mountfd_attach(mount, target);
+        r = mountfd_attach(fd, target);
         return r < 0 ? fault_set(fault, r, "cannot mount on %s", path) : 0;
 }
 
-static int add_new(int root, const AgentMount *mount, const char *type, const char *options,
-                   Fault *fault)
+/*
+ * The node of a disk belongs to root and the group that has the number of "disk" wherever there is
+ * one. One that is left of an earlier run, with another number, makes way.
+ */
+static int make_node(int root, const char *path, dev_t device, Fault *fault)
 {
-        _cleanup_(fd_closep) int fd = FD_NONE;
-        char text[256];
-        int r = mountfd_new(type, type, options, attributes(mount->flags), text, sizeof(text), &fd);
+        _cleanup_(fd_closep) int target = FD_NONE, parent = FD_NONE;
+        _cleanup_(freep) char *directory = strdup(path);
+        const char *name = strrchr(path, '/') + 1;
+        struct stat status;
+        int r;
 
+        if (!directory)
+                return fault_set(fault, -ENOMEM, "device node %s", path);
+        directory[name - path] = '\0';
+        r = open_target(root, path, false, &target, fault);
         if (r < 0)
-                return fault_set(fault, r, "cannot mount %s on %s%s%s", type, mount->target,
-                                 *text ? ": " : "", text);
-        return attach(root, mount->target, fd, fault);
+                return r;
+        if (fstat(target, &status) < 0)
+                return fault_set(fault, errno_neg(), "device node %s", path);
+        if (!S_ISBLK(status.st_mode) && (!S_ISREG(status.st_mode) || status.st_size > 0))
+                return fault_set(fault, -EEXIST, "device node %s", path);
+        r = mountfd_open_in_root(root, directory, O_PATH | O_DIRECTORY, &parent);
+        if (r == 0 &&
+            (unlinkat(parent, name, 0) < 0 || mknodat(parent, name, S_IFBLK | 0660, device) < 0 ||
+             fchownat(parent, name, 0, DISK_GID, AT_SYMLINK_NOFOLLOW) < 0 ||
+             fchmodat(parent, name, 0660, 0) < 0))
+                r = errno_neg();
+        return r < 0 ? fault_set(fault, r, "cannot make the device node %s", path) : 0;
+}
+
+static int open_new(const AgentMount *mount, const char *type, const char *options, int *ret_fd,
+                    Fault *fault)
+{
+        char text[256];
+        int r = mountfd_new(type, type, options, attributes(mount->flags), text, sizeof(text),
+                            ret_fd);
+
+        return r < 0 ? fault_set(fault, r, "cannot mount %s on %s%s%s", type, mount->target,
+                                 *text ? ": " : "", text)
+                     : 0;
 }
 
 /* A tmpfs whose nodes are there before anybody sees it. */
-static int add_dev(int root, const AgentMount *mount, Fault *fault)
+static int open_dev(const AgentMount *mount, int *ret_fd, Fault *fault)
 {
-        _cleanup_(fd_closep) int fd = FD_NONE;
         char text[256];
         int r = mountfd_new("tmpfs", "dev", "mode=0755,size=64k", MOUNT_ATTR_NOSUID, text,
-                            sizeof(text), &fd);
+                            sizeof(text), ret_fd);
 
         if (r == 0)
-                r = devices_make_nodes(fd);
-        if (r < 0)
-                return fault_set(fault, r, "cannot make the device nodes of %s", mount->target);
-        return attach(root, mount->target, fd, fault);
+                r = devices_make_nodes(*ret_fd);
+        return r < 0 ? fault_set(fault, r, "cannot make the device nodes of %s", mount->target) : 0;
 }
 
-static int add_clone(int root, const AgentMount *mount, int source, Fault *fault)
+static int open_clone(const AgentMount *mount, int source, int *ret_fd, Fault *fault)
 {
-        _cleanup_(fd_closep) int fd = FD_NONE;
         bool recursive = mount->flags & AGENT_MOUNT_RECURSIVE;
-        int r = mountfd_clone(source, "", recursive, &fd);
+        int r = mountfd_clone(source, "", recursive, ret_fd);
 
         if (r == 0)
-                r = mountfd_set(fd, attributes(mount->flags), 0, recursive);
-        if (r < 0)
-                return fault_set(fault, r, "cannot bind %s to %s", mount->source, mount->target);
-        return attach(root, mount->target, fd, fault);
+                r = mountfd_set(*ret_fd, attributes(mount->flags), 0, recursive);
+        return r < 0 ? fault_set(fault, r, "cannot bind %s to %s", mount->source, mount->target)
+                     : 0;
 }
 
-static int add_9p(const char *state, int root, const AgentMount *mount, Fault *fault)
+static int open_share(const char *state, const AgentMount *mount, int *ret_fd, Fault *fault)
 {
-        _cleanup_(fd_closep) int top = FD_NONE, source = FD_NONE;
-        const char *below = mount->subpath && *mount->subpath ? mount->subpath : ".";
-        char path[PATH_SIZE];
-        int r = shares_path(state, mount->source, path, sizeof(path));
+        _cleanup_(fd_closep) int source = FD_NONE;
+        int r = shares_open(state, mount, &source, fault);
 
-        if (r == 0) {
-                top = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-                r = top < 0 ? errno_neg() : mountfd_open_in_root(top, below, O_PATH, &source);
-        }
-        if (r < 0)
-                return fault_set(fault, r, "cannot open %s of the 9p device \"%s\"", below,
-                                 mount->source);
-        return add_clone(root, mount, source, fault);
+        return r < 0 ? r : open_clone(mount, source, ret_fd, fault);
 }
 
-static int add_bind(int root, const AgentMount *mount, Fault *fault)
+static int open_bind(int root, const AgentMount *mount, int *ret_fd, Fault *fault)
 {
         _cleanup_(fd_closep) int source = FD_NONE;
         int r = mountfd_open_in_root(root, mount->source, O_PATH, &source);
 
         if (r < 0)
                 return fault_set(fault, r, "cannot open %s to bind it", mount->source);
-        return add_clone(root, mount, source, fault);
+        return open_clone(mount, source, ret_fd, fault);
 }
 
 /* Group 5 is "tty" wherever there is one; where the id doesn't map, root's will do. */
-static int add_devpts(int root, const AgentMount *mount, Fault *fault)
+static int open_devpts(const AgentMount *mount, int *ret_fd, Fault *fault)
 {
-        if (add_new(root, mount, "devpts", DEVPTS, fault) == 0)
+        if (open_new(mount, "devpts", DEVPTS, ret_fd, fault) == 0)
                 return 0;
-        return add_new(root, mount, "devpts", DEVPTS_NO_GID, fault);
+        return open_new(mount, "devpts", DEVPTS_NO_GID, ret_fd, fault);
 }
 
-int mounts_add(const char *state, int root, const AgentMount *mount, Fault *fault)
+static int open_device(const AgentMount *mount, dev_t *ret, Fault *fault)
 {
+        int r = disk_number(mount->source, ret);
+
+        return r < 0 ? fault_set(fault, r, "disk \"%s\"", mount->source) : 0;
+}
+
+int mounts_open(const char *state, int root, const AgentMount *mount, MountSource *ret,
+                Fault *fault)
+{
+        *ret = (MountSource){.fd = FD_NONE};
         switch (mount->type) {
         case AGENT_MOUNT_9P:
-                return add_9p(state, root, mount, fault);
-        case AGENT_MOUNT_BIND:
-                return add_bind(root, mount, fault);
-        case AGENT_MOUNT_TMPFS:
-                return add_new(root, mount, "tmpfs", mount->options, fault);
-        case AGENT_MOUNT_PROC:
-                return add_new(root, mount, "proc", NULL, fault);
-        case AGENT_MOUNT_SYSFS:
-                return add_new(root, mount, "sysfs", NULL, fault);
-        case AGENT_MOUNT_DEV:
-                return add_dev(root, mount, fault);
-        case AGENT_MOUNT_DEVPTS:
-                return add_devpts(root, mount, fault);
-        case AGENT_MOUNT_MQUEUE:
-                return add_new(root, mount, "mqueue", NULL, fault);
-        case AGENT_MOUNT_CGROUP:
-                return add_new(root, mount, "cgroup2", NULL, fault);
         case AGENT_MOUNT_BLOCK:
+                return open_share(state, mount, &ret->fd, fault);
+        case AGENT_MOUNT_BIND:
+                return open_bind(root, mount, &ret->fd, fault);
+        case AGENT_MOUNT_TMPFS:
+                return open_new(mount, "tmpfs", mount->options, &ret->fd, fault);
+        case AGENT_MOUNT_PROC:
+                return open_new(mount, "proc", NULL, &ret->fd, fault);
+        case AGENT_MOUNT_SYSFS:
+                return open_new(mount, "sysfs", NULL, &ret->fd, fault);
+        case AGENT_MOUNT_DEV:
+                return open_dev(mount, &ret->fd, fault);
+        case AGENT_MOUNT_DEVPTS:
+                return open_devpts(mount, &ret->fd, fault);
+        case AGENT_MOUNT_MQUEUE:
+                return open_new(mount, "mqueue", NULL, &ret->fd, fault);
+        case AGENT_MOUNT_CGROUP:
+                return open_new(mount, "cgroup2", NULL, &ret->fd, fault);
         case AGENT_MOUNT_DEVICE:
-                return fault_set(fault, -EOPNOTSUPP, "disk on %s", mount->target);
+                return open_device(mount, &ret->device, fault);
         case AGENT_MOUNT_MAX_:
                 break;
         }
         return fault_set(fault, -EINVAL, "mount on %s", mount->target);
+}
+
+void mounts_close(MountSource *source)
+{
+        source->fd = fd_close(source->fd);
+}
+
+int mounts_attach(int root, const AgentMount *mount, const MountSource *source, Fault *fault)
+{
+        if (source->fd < 0)
+                return make_node(root, mount->target, source->device, fault);
+        return attach(root, mount->target, source->fd, fault);
+}
+
+int mounts_add(const char *state, int root, const AgentMount *mount, Fault *fault)
+{
+        _cleanup_(mounts_close) MountSource source = {.fd = FD_NONE};
+        int r = mounts_open(state, root, mount, &source, fault);
+
+        return r < 0 ? r : mounts_attach(root, mount, &source, fault);
 }
 
 static int cover_file(int target)

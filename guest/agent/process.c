@@ -60,6 +60,7 @@ Process *process_new(Loop *loop, void *owner, const ProcessOps *ops, char *id,
                 .loop = loop,
                 .pidfd = FD_NONE,
                 .terminal = FD_NONE,
+                .layers = {.upper = FD_NONE, .lower = FD_NONE},
         };
         *spec = (AgentProcessSpec){};
         list_init(&process->link);
@@ -74,6 +75,12 @@ static void process_close_channel(Process *process)
         fd_close(fd);
 }
 
+static void process_close_layers(Process *process)
+{
+        process->layers.upper = fd_close(process->layers.upper);
+        process->layers.lower = fd_close(process->layers.lower);
+}
+
 Process *process_free(Process *process)
 {
         if (!process)
@@ -84,6 +91,7 @@ Process *process_free(Process *process)
         streams_done(&process->streams);
         fd_close(process->pidfd);
         fd_close(process->terminal);
+        process_close_layers(process);
         agent_process_spec_done(&process->spec);
         free(process->id);
         free(process);
@@ -136,13 +144,14 @@ static void process_on_streams_ended(Streams *streams)
 }
 
 /* Bytes can flow from now on: the child has its ends, and nothing is written before it runs. */
-static void process_on_child_ready(Process *process, int terminal)
+static void process_on_child_ready(Process *process, LaunchReady *ready)
 {
         if (process->state != PROCESS_SETUP || process->child_ready) {
-                fd_close(terminal);
+                launch_ready_done(ready);
                 return;
         }
-        process->terminal = terminal;
+        process->terminal = ready->terminal;
+        process->layers = ready->layers;
         process->child_ready = true;
         process_check_ready(process);
 }
@@ -175,11 +184,12 @@ static void process_on_channel_end(Process *process)
 static int process_on_channel(LoopFd *source, uint32_t events)
 {
         Process *process = CONTAINER_OF(source, Process, channel);
-        int terminal = FD_NONE, r;
+        LaunchReady ready;
         LaunchSays says;
         Fault fault;
+        int r;
 
-        r = launch_hear(source->fd, &says, &terminal, &fault);
+        r = launch_hear(source->fd, &says, &ready, &fault);
         if (r == -EAGAIN)
                 return 0;
         if (r < 0) {
@@ -188,7 +198,7 @@ static int process_on_channel(LoopFd *source, uint32_t events)
         }
         switch (says) {
         case LAUNCH_READY:
-                process_on_child_ready(process, terminal);
+                process_on_child_ready(process, &ready);
                 break;
         case LAUNCH_FAILED:
                 process_fail(process, &fault);
@@ -204,6 +214,8 @@ static void process_on_exited(Process *process)
 {
         process->exit_realtime_usec = clock_realtime_usec();
         process_close_channel(process);
+        /* Its disk is to be unmounted, whoever is slow to read its output. */
+        process_close_layers(process);
         process_set_state(process, PROCESS_DRAINING);
         streams_finish(&process->streams);
 }

@@ -61,7 +61,8 @@ struct Process {
         bool child_ready, streams_ready; /* what SETUP waits for */
         pid_t pid;
         int pidfd;
-        int terminal; /* the master once more, for its size; or FD_NONE */
+        int terminal;  /* the master once more, for its size; or FD_NONE */
+        Layers layers; /* of a container's first process; from READY on, the owner's to take */
         LoopFd exit;
         LoopFd channel;
         Streams streams;

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+#include "agent/attach.h"
 #include "agent/container.h"
 #include "agent/fault.h"
 #include "agent/plug.h"
@@ -192,7 +193,37 @@ static int handle_ping(Guest *guest, const Frame *frame)
         return 0;
 }
 
-void requests_handle(Link *link, const Frame *frame)
+static int handle_mount(Guest *guest, const Frame *frame)
+{
+        AgentAddMount add;
+        Container *container;
+        int r = agent_add_mount_decode(frame->payload, frame->size, &add);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, add.container);
+        if (container)
+                attach_mount(container, frame->id, &add);
+        agent_add_mount_done(&add);
+        return 0;
+}
+
+static int handle_unmount(Guest *guest, const Frame *frame)
+{
+        AgentRemoveMount remove;
+        Container *container;
+        int r = agent_remove_mount_decode(frame->payload, frame->size, &remove);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, remove.container);
+        if (container)
+                attach_unmount(container, frame->id, &remove);
+        agent_remove_mount_done(&remove);
+        return 0;
+}
+
+static void dispatch(Guest *guest, const Frame *frame)
 {
         /* 0: it has been or will be answered; -errno: the payload is malformed. */
         static const struct {
@@ -211,8 +242,9 @@ void requests_handle(Link *link, const Frame *frame)
                 {AGENT_REQUEST_PLUG, handle_slot},
                 {AGENT_REQUEST_UNPLUG, handle_slot},
                 {AGENT_REQUEST_SHUTDOWN, handle_shutdown},
+                {AGENT_REQUEST_MOUNT, handle_mount},
+                {AGENT_REQUEST_UNMOUNT, handle_unmount},
         };
-        Guest *guest = CONTAINER_OF(link, Guest, link);
         int r = -ENOSYS;
 
         log_debug("request %u: %s", frame->id, agent_type_to_string(frame->type));
@@ -226,4 +258,66 @@ void requests_handle(Link *link, const Frame *frame)
                         return;
                 }
         guest_reply_error(guest, frame->id, r, "request type %u", frame->type);
+}
+
+/*
+ * Those that wait.
+ */
+
+typedef struct Waiting {
+        List link;
+        Frame frame; /* with a payload of its own, behind it */
+        uint8_t payload[];
+} Waiting;
+
+static bool can_wait(uint16_t type)
+{
+        return type == AGENT_REQUEST_CREATE || type == AGENT_REQUEST_MOUNT ||
+               type == AGENT_REQUEST_UNMOUNT;
+}
+
+static bool must_wait(const Guest *guest, uint16_t type)
+{
+        return guest->shares.unmounting > 0 ||
+               (type == AGENT_REQUEST_UNMOUNT && guest->shares.mounting > 0);
+}
+
+static void put_off(Guest *guest, const Frame *frame)
+{
+        Waiting *waiting = malloc(sizeof(*waiting) + frame->size);
+
+        if (!waiting) {
+                guest_reply_error(guest, frame->id, -ENOMEM, "request type %u", frame->type);
+                return;
+        }
+        memcpy(waiting->payload, frame->payload, frame->size);
+        waiting->frame = *frame;
+        waiting->frame.payload = waiting->payload;
+        list_append(&guest->waiting, &waiting->link);
+}
+
+void requests_handle(Link *link, const Frame *frame)
+{
+        Guest *guest = CONTAINER_OF(link, Guest, link);
+
+        if (can_wait(frame->type) &&
+            (!list_is_empty(&guest->waiting) || must_wait(guest, frame->type)))
+                put_off(guest, frame);
+        else
+                dispatch(guest, frame);
+}
+
+void requests_resume(Guest *guest)
+{
+        List *item;
+
+        while ((item = list_first(&guest->waiting))) {
+                Waiting *waiting = LIST_ENTRY(item, Waiting, link);
+
+                if (must_wait(guest, waiting->frame.type))
+                        return;
+                list_remove(item);
+                dispatch(guest, &waiting->frame);
+                free(waiting);
+        }
 }

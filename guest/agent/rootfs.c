@@ -1,135 +1,69 @@
 /* A container's root; see rootfs.h. */
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 
+#include "agent/devices.h"
 #include "agent/mountfd.h"
 #include "agent/mounts.h"
+#include "agent/overlay.h"
 #include "agent/rootfs.h"
 #include "agent/settings.h"
 #include "agent/shares.h"
 
-#define PATH_SIZE 512
-
 /* Opens what the spec calls the root: a directory below a share, or one of the guest (tests). */
 static int open_source(const char *state, const AgentRoot *root, int *ret_fd, Fault *fault)
 {
-        char path[PATH_SIZE];
-        const char *source = root->source;
         _cleanup_(fd_closep) int top = FD_NONE;
+        AgentMount mount;
         int r;
 
         if (root->type == AGENT_MOUNT_9P) {
-                r = shares_path(state, root->source, path, sizeof(path));
-                if (r < 0)
-                        return fault_set(fault, r, "root");
-                source = path;
+                shares_of_root(root, 0, &mount);
+                return shares_open(state, &mount, ret_fd, fault);
         }
-        top = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        top = open(root->source, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (top < 0)
-                return fault_set(fault, errno_neg(), "cannot open the root %s", source);
+                return fault_set(fault, errno_neg(), "cannot open the root %s", root->source);
         r = mountfd_open_in_root(top, root->subpath && *root->subpath ? root->subpath : ".",
                                  O_PATH | O_DIRECTORY, ret_fd);
         return r < 0 ? fault_set(fault, r, "cannot open %s in the root", root->subpath) : 0;
 }
 
-/* The directory that shows through the overlay's root is the upper one: it looks like the lower. */
-static int make_upper(int tmpfs, int lower, Fault *fault)
-{
-        struct stat status;
-
-        if (fstat(lower, &status) < 0 || mkdirat(tmpfs, "work", 0700) < 0 ||
-            mkdirat(tmpfs, "upper", 0700) < 0 ||
-            fchownat(tmpfs, "upper", status.st_uid, status.st_gid, 0) < 0 ||
-            fchmodat(tmpfs, "upper", status.st_mode & 07777, 0) < 0)
-                return fault_set(fault, errno_neg(), "cannot make the writable layer");
-        return 0;
-}
-
-/* Attaches @mount at <state>/@name so that the overlay can name it. */
-static int attach_at(const char *state, const char *name, int mount, Fault *fault)
-{
-        char path[PATH_SIZE];
-        _cleanup_(fd_closep) int target = FD_NONE;
-        int r;
-
-        snprintf(path, sizeof(path), "%s/%s", state, name);
-        target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = target < 0 ? errno_neg() : mountfd_attach(mount, target);
-        return r < 0 ? fault_set(fault, r, "cannot attach a mount at %s", path) : 0;
-}
-
-static int make_overlay(const char *state, const AgentRoot *root, int lower, int *ret_fd,
-                        Fault *fault)
-{
-        _cleanup_(fd_closep) int tmpfs = FD_NONE;
-        char options[3 * PATH_SIZE], size[64] = "mode=0700", text[256];
-        int r;
-
-        if (root->upper_size > 0)
-                snprintf(size, sizeof(size), "mode=0700,size=%llu",
-                         (unsigned long long)root->upper_size);
-        r = mountfd_new("tmpfs", "upper", size, 0, text, sizeof(text), &tmpfs);
-        if (r < 0)
-                return fault_set(fault, r, "cannot make the writable layer: %s", text);
-        r = make_upper(tmpfs, lower, fault);
-        if (r == 0)
-                r = attach_at(state, "upper", tmpfs, fault);
-        if (r == 0)
-                r = attach_at(state, "lower", lower, fault);
-        if (r < 0)
-                return r;
-        snprintf(options, sizeof(options),
-                 "lowerdir=%s/lower,upperdir=%s/upper/upper,workdir=%s/upper/work", state, state,
-                 state);
-        r = mountfd_new("overlay", "overlay", options, 0, text, sizeof(text), ret_fd);
-        return r < 0 ? fault_set(fault, r, "cannot mount the overlay: %s", text) : 0;
-}
-
 /* The container's root as a detached mount. */
-static int make_root(const char *state, const AgentRoot *root, int *ret_fd, Fault *fault)
+static int make_root(const char *state, const AgentRoot *root, Layers *ret_layers, int *ret_fd,
+                     Fault *fault)
 {
         _cleanup_(fd_closep) int source = FD_NONE, lower = FD_NONE;
-        int r;
+        int r = open_source(state, root, &source, fault);
 
-        r = open_source(state, root, &source, fault);
         if (r < 0)
                 return r;
         r = mountfd_clone(source, "", false, &lower);
         if (r < 0)
                 return fault_set(fault, r, "cannot clone the root's mount");
-        switch (root->upper) {
-        case AGENT_UPPER_NONE:
+        if (root->upper == AGENT_UPPER_NONE) {
                 *ret_fd = TAKE_FD(lower);
                 return 0;
-        case AGENT_UPPER_MEMORY:
-                return make_overlay(state, root, lower, ret_fd, fault);
-        case AGENT_UPPER_BLOCK:
-                return fault_set(fault, -EOPNOTSUPP, "writable layer on a disk");
-        case AGENT_UPPER_MAX_:
-                break;
         }
-        return fault_set(fault, -EINVAL, "writable layer");
+        return overlay_make(state, root, lower, ret_layers, ret_fd, fault);
 }
 
 static int mount_shares(const char *state, const AgentContainerSpec *spec, Fault *fault)
 {
+        char name[SHARE_NAME_SIZE];
+        AgentMount mount;
         int r = 0;
 
-        if (spec->root.type == AGENT_MOUNT_9P)
-                r = shares_mount(state, spec->root.source, spec->root.cache, spec->root.msize,
-                                 fault);
-        for (uint32_t i = 0; r == 0 && i < spec->n_mounts; i++) {
-                const AgentMount *mount = &spec->mounts[i];
-
-                if (mount->type == AGENT_MOUNT_9P)
-                        r = shares_mount(state, mount->source, mount->cache, mount->msize, fault);
-        }
+        for (unsigned i = 0; r == 0 && shares_of_root(&spec->root, i, &mount); i++)
+                if (mount.type != AGENT_MOUNT_BIND)
+                        r = shares_mount(state, &mount, fault);
+        for (uint32_t i = 0; r == 0 && i < spec->n_mounts; i++)
+                if (shares_name(&spec->mounts[i], name))
+                        r = shares_mount(state, &spec->mounts[i], fault);
         return r;
 }
 
@@ -165,21 +99,33 @@ static int furnish(const char *state, const AgentContainerSpec *spec, int root, 
         return r;
 }
 
-int rootfs_enter(const char *state, const AgentContainerSpec *spec, Fault *fault)
+static int restrict_devices(const AgentContainerSpec *spec, int cgroup, Fault *fault)
+{
+        int r = cgroup < 0 ? 0 : devices_restrict(cgroup, spec->mounts, spec->n_mounts);
+
+        return r < 0 ? fault_set(fault, r, "cannot restrict the container's devices") : 0;
+}
+
+int rootfs_enter(const char *state, const AgentContainerSpec *spec, int cgroup, Layers *ret_layers,
+                 Fault *fault)
 {
         _cleanup_(fd_closep) int root = FD_NONE;
         int r;
 
+        *ret_layers = (Layers){.upper = FD_NONE, .lower = FD_NONE};
         r = mount_shares(state, spec, fault);
         if (r == 0)
                 r = unshare_mounts(spec, fault);
         if (r == 0)
-                r = make_root(state, &spec->root, &root, fault);
+                r = make_root(state, &spec->root, ret_layers, &root, fault);
         if (r == 0)
-                r = attach_at(state, "root", root, fault);
+                r = overlay_attach_at(state, "root", root, fault);
         if (r < 0)
                 return r;
         r = furnish(state, spec, root, fault);
+        /* Only now: this process may itself have mounted disks. */
+        if (r == 0)
+                r = restrict_devices(spec, cgroup, fault);
         if (r < 0)
                 return r;
         /* The fd of a mount that was detached stands for it once it is attached, too. */

@@ -1,90 +1,123 @@
-/* 9p devices of the machine; see shares.h. */
-#include <fcntl.h>
+/* What is mounted once for the whole machine: who uses it; see shares.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/error.h"
-#include "base/fd.h"
-#include "base/parse.h"
 
 #include "agent/shares.h"
 
-#define MSIZE_DEFAULT 512000 /* 128 descriptors of a page each, less the header */
-#define PATH_SIZE     512
+/* The writable layer: what is deleted makes the host's file smaller again, and tables that a fresh
+ * file system hasn't initialised stay holes in it. */
+#define LAYER_OPTIONS "discard,noinit_itable"
 
 typedef struct Share {
         List link;
         unsigned users;
-        char tag[NAME_SIZE_MAX + 1];
+        bool alone;
+        char name[SHARE_NAME_SIZE];
 } Share;
 
 void shares_init(Shares *shares)
 {
-        list_init(&shares->tags);
+        list_init(&shares->list);
 }
 
 void shares_done(Shares *shares)
 {
-        list_for_each (item, &shares->tags) {
+        list_for_each (item, &shares->list) {
                 list_remove(item);
                 free(LIST_ENTRY(item, Share, link));
         }
 }
 
-static Share *share_find(Shares *shares, const char *tag)
+bool shares_name(const AgentMount *mount, char name[SHARE_NAME_SIZE])
 {
-        list_for_each (item, &shares->tags) {
+        const char *kind = mount->type == AGENT_MOUNT_9P      ? "shares"
+                           : mount->type == AGENT_MOUNT_BLOCK ? "disks"
+                                                              : NULL;
+
+        if (!kind || !mount->source || !name_is_valid(mount->source))
+                return false;
+        snprintf(name, SHARE_NAME_SIZE, "%s/%s", kind, mount->source);
+        return true;
+}
+
+bool shares_of_root(const AgentRoot *root, unsigned i, AgentMount *ret)
+{
+        bool written = root->upper == AGENT_UPPER_NONE && !root->read_only;
+
+        *ret = (AgentMount){};
+        if (i == 0)
+                *ret = (AgentMount){
+                        .type = root->type,
+                        .source = root->source,
+                        .subpath = root->subpath,
+                        .flags = written ? 0 : AGENT_MOUNT_READ_ONLY,
+                        .cache = root->cache,
+                        .msize = root->msize,
+                };
+        else if (i == 1 && root->upper == AGENT_UPPER_BLOCK)
+                *ret = (AgentMount){
+                        .type = AGENT_MOUNT_BLOCK,
+                        .source = root->upper_source,
+                        .fs = (char *)"ext4",
+                        .options = (char *)LAYER_OPTIONS,
+                };
+        else
+                return false;
+        return true;
+}
+
+/* Share number @i of a container: those of its root, then those of its mounts. */
+static bool spec_name(const AgentContainerSpec *spec, uint32_t i, char name[SHARE_NAME_SIZE])
+{
+        AgentMount mount;
+
+        if (i < 2)
+                return shares_of_root(&spec->root, i, &mount) && shares_name(&mount, name);
+        return shares_name(&spec->mounts[i - 2], name);
+}
+
+static Share *share_find(const Shares *shares, const char *name)
+{
+        for (List *item = shares->list.next; item != &shares->list; item = item->next) {
                 Share *share = LIST_ENTRY(item, Share, link);
 
-                if (strcmp(share->tag, tag) == 0)
+                if (strcmp(share->name, name) == 0)
                         return share;
         }
         return NULL;
 }
 
-static int share_take(Shares *shares, const char *tag)
+static int share_take(Shares *shares, const char *name, bool alone)
 {
-        Share *share = share_find(shares, tag);
+        Share *share = share_find(shares, name);
 
+        if (share && (alone || share->alone))
+                return -EBUSY;
         if (!share) {
                 share = calloc(1, sizeof(*share));
                 if (!share)
                         return -ENOMEM;
-                snprintf(share->tag, sizeof(share->tag), "%s", tag);
-                list_append(&shares->tags, &share->link);
+                share->alone = alone;
+                snprintf(share->name, sizeof(share->name), "%s", name);
+                list_append(&shares->list, &share->link);
         }
         share->users++;
         return 0;
 }
 
-/* The tag of mount @i of a container, number 0 being its root; NULL if it isn't 9p. */
-static const char *spec_tag(const AgentContainerSpec *spec, uint32_t i)
+static void share_give_back(Shares *shares, const char *name, CodecStrings *unused)
 {
-        const char *tag;
-
-        if (i == 0)
-                tag = spec->root.type == AGENT_MOUNT_9P ? spec->root.source : NULL;
-        else
-                tag = spec->mounts[i - 1].type == AGENT_MOUNT_9P ? spec->mounts[i - 1].source
-                                                                 : NULL;
-        return tag && name_is_valid(tag) ? tag : NULL;
-}
-
-static void share_give_back(Shares *shares, const char *tag, CodecStrings *unused)
-{
-        Share *share = share_find(shares, tag);
+        Share *share = share_find(shares, name);
 
         if (!share || --share->users > 0)
                 return;
         list_remove(&share->link);
         /* Without memory for the name the mount stays until the machine ends. */
         if (unused && unused->items) {
-                unused->items[unused->n] = strdup(tag);
+                unused->items[unused->n] = strdup(name);
                 unused->n += unused->items[unused->n] != NULL;
         }
         free(share);
@@ -92,28 +125,52 @@ static void share_give_back(Shares *shares, const char *tag, CodecStrings *unuse
 
 int shares_take(Shares *shares, const AgentContainerSpec *spec)
 {
-        for (uint32_t i = 0; i <= spec->n_mounts; i++) {
-                const char *tag = spec_tag(spec, i);
+        char name[SHARE_NAME_SIZE];
 
-                if (!tag || share_take(shares, tag) == 0)
+        for (uint32_t i = 0; i < spec->n_mounts + 2; i++) {
+                int r = spec_name(spec, i, name) ? share_take(shares, name, false) : 0;
+
+                if (r == 0)
                         continue;
                 while (i-- > 0)
-                        if ((tag = spec_tag(spec, i)))
-                                share_give_back(shares, tag, NULL);
-                return -ENOMEM;
+                        if (spec_name(spec, i, name))
+                                share_give_back(shares, name, NULL);
+                return r;
         }
         return 0;
 }
 
+int shares_take_mount(Shares *shares, const AgentMount *mount)
+{
+        char name[SHARE_NAME_SIZE];
+
+        return shares_name(mount, name) ? share_take(shares, name, false) : 0;
+}
+
+int shares_take_alone(Shares *shares, const AgentMount *mount)
+{
+        char name[SHARE_NAME_SIZE];
+
+        return shares_name(mount, name) ? share_take(shares, name, true) : -EINVAL;
+}
+
 void shares_give_back(Shares *shares, const AgentContainerSpec *spec, CodecStrings *ret_unused)
 {
-        *ret_unused = (CodecStrings){.items = calloc((size_t)spec->n_mounts + 2, sizeof(char *))};
-        for (uint32_t i = 0; i <= spec->n_mounts; i++) {
-                const char *tag = spec_tag(spec, i);
+        char name[SHARE_NAME_SIZE];
 
-                if (tag)
-                        share_give_back(shares, tag, ret_unused);
-        }
+        *ret_unused = (CodecStrings){.items = calloc((size_t)spec->n_mounts + 3, sizeof(char *))};
+        for (uint32_t i = 0; i < spec->n_mounts + 2; i++)
+                if (spec_name(spec, i, name))
+                        share_give_back(shares, name, ret_unused);
+}
+
+void shares_give_back_mount(Shares *shares, const AgentMount *mount, CodecStrings *ret_unused)
+{
+        char name[SHARE_NAME_SIZE];
+
+        *ret_unused = (CodecStrings){.items = calloc(2, sizeof(char *))};
+        if (shares_name(mount, name))
+                share_give_back(shares, name, ret_unused);
 }
 
 void shares_names_free(CodecStrings *names)
@@ -124,66 +181,28 @@ void shares_names_free(CodecStrings *names)
         *names = (CodecStrings){};
 }
 
-int shares_path(const char *state, const char *tag, char *buffer, unsigned size)
+int shares_all(const Shares *shares, CodecStrings *ret)
 {
-        if (!name_is_valid(tag))
-                return -EINVAL;
-        if (snprintf(buffer, size, "%s/shares/%s", state, tag) >= (int)size)
-                return -ENAMETOOLONG;
+        size_t n = 0;
+
+        for (List *item = shares->list.next; item != &shares->list; item = item->next)
+                n++;
+        *ret = (CodecStrings){.items = calloc(n + 1, sizeof(char *))};
+        if (!ret->items)
+                return -ENOMEM;
+        for (List *item = shares->list.next; item != &shares->list; item = item->next) {
+                char *name = strdup(LIST_ENTRY(item, Share, link)->name);
+
+                if (name)
+                        ret->items[ret->n++] = name;
+        }
         return 0;
 }
 
-static int is_mounted(const char *path)
+bool shares_is_last(const Shares *shares, const AgentMount *mount)
 {
-        char parent[PATH_SIZE + 4];
-        struct stat here, above;
+        char name[SHARE_NAME_SIZE];
+        const Share *share = shares_name(mount, name) ? share_find(shares, name) : NULL;
 
-        snprintf(parent, sizeof(parent), "%s/..", path);
-        if (stat(path, &here) < 0 || stat(parent, &above) < 0)
-                return errno_neg();
-        return here.st_dev != above.st_dev;
-}
-
-static int mount_9p(const char *path, const char *tag, AgentCache cache, uint32_t msize)
-{
-        char options[128];
-
-        snprintf(options, sizeof(options), "trans=virtio,version=9p2000.L,cache=%s,msize=%u",
-                 agent_cache_to_string(cache), msize ? msize : MSIZE_DEFAULT);
-        return mount(tag, path, "9p", 0, options) < 0 ? errno_neg() : 0;
-}
-
-int shares_mount(const char *state, const char *tag, AgentCache cache, uint32_t msize, Fault *fault)
-{
-        _cleanup_(fd_closep) int lock = FD_NONE;
-        char path[PATH_SIZE];
-        int r = shares_path(state, tag, path, sizeof(path));
-
-        if (r < 0)
-                return fault_set(fault, r, "9p tag \"%s\"", tag);
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-                return fault_set(fault, errno_neg(), "cannot make %s", path);
-        /* The lock is on the directory of all shares: two children may want the same tag. */
-        snprintf(path, sizeof(path), "%s/shares", state);
-        lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (lock < 0 || flock(lock, LOCK_EX) < 0)
-                return fault_set(fault, errno_neg(), "cannot lock %s", path);
-        shares_path(state, tag, path, sizeof(path));
-        r = is_mounted(path);
-        if (r == 0)
-                r = mount_9p(path, tag, cache, msize);
-        return r < 0 ? fault_set(fault, r, "cannot mount the 9p device \"%s\"", tag) : 0;
-}
-
-int shares_unmount(const char *state, const char *tag)
-{
-        char path[PATH_SIZE];
-        int r = shares_path(state, tag, path, sizeof(path));
-
-        if (r < 0)
-                return r;
-        if (umount2(path, 0) < 0 && errno != EINVAL && errno != ENOENT)
-                r = errno_neg();
-        rmdir(path);
-        return r;
+        return share && share->users == 1;
 }

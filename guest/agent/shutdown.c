@@ -6,8 +6,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include "agent/cgroup.h"
 #include "agent/container.h"
 #include "agent/guest.h"
+#include "agent/release.h"
 #include "agent/shutdown.h"
 #include "agent/worker.h"
 
@@ -60,16 +62,31 @@ static int on_sync_limit(LoopTimer *timer)
         return 0;
 }
 
+/*
+ * What lies on disks is unmounted, so that their journals are clean: when the last processes that
+ * were killed have gone, and with them the containers' mounts. What can't be is written at least.
+ */
 static int sync_run(void *argument, int output)
 {
+        Guest *guest = argument;
+        CodecStrings names = {};
+        int r = 0;
+
+        list_for_each (item, &guest->containers)
+                if (guest->cgroup_root >= 0)
+                        cgroup_remove(LIST_ENTRY(item, Container, link)->id);
+        if (shares_all(&guest->shares, &names) == 0)
+                r = release_names(guest->state, &names);
         sync();
-        return 0;
+        return r;
 }
 
 static void sync_done(void *context, int r, int output)
 {
         Guest *guest = context;
 
+        if (r < 0)
+                log_warning_errno(r, "cannot unmount a device");
         if (guest->shutdown.phase == SHUTDOWN_SYNCING)
                 shutdown_leave(guest);
 }
@@ -78,7 +95,7 @@ static void shutdown_sync(Guest *guest)
 {
         guest->shutdown.phase = SHUTDOWN_SYNCING;
         arm(guest, SYNC_LIMIT_USEC, on_sync_limit);
-        if (worker_start(guest->loop, sync_run, NULL, sync_done, guest) < 0)
+        if (worker_start(guest->loop, sync_run, guest, sync_done, guest) < 0)
                 shutdown_leave(guest);
 }
 

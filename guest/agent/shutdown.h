@@ -15,7 +15,7 @@ typedef enum ShutdownPhase {
         SHUTDOWN_NOT_ASKED,
         SHUTDOWN_TERMINATING, /* SIGTERM is out, the grace time runs */
         SHUTDOWN_KILLING,     /* SIGKILL is out */
-        SHUTDOWN_SYNCING,     /* a worker writes what is dirty */
+        SHUTDOWN_SYNCING,     /* a worker unmounts disks and writes what is dirty */
         SHUTDOWN_LEAVING,     /* GOODBYE is out, its acknowledgement is awaited */
         SHUTDOWN_PHASE_MAX_,
 } ShutdownPhase;

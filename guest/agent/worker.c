@@ -2,10 +2,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 #include "agent/spawn.h"
 #include "agent/worker.h"
@@ -46,17 +48,20 @@ static int worker_on_exit(LoopFd *source, uint32_t events)
         return 0;
 }
 
-__attribute__((noreturn)) static void worker_main(WorkerFunction run, void *argument, int output)
+__attribute__((noreturn)) static void worker_main(const WorkerJob *job, int output)
 {
-        /* What the agent closes must be closed, also while this goes on. */
-        int r = fd_pass_to_exec(&output, 1, STDERR_FILENO + 1);
+        int fds[1 + WORKER_FDS_MAX] = {output}, r;
 
+        for (unsigned i = 0; i < job->n_fds; i++)
+                fds[1 + i] = job->fds[i];
+        /* What the agent closes must be closed, also while this goes on. */
+        r = fd_pass_to_exec(fds, 1 + job->n_fds, WORKER_FD - 1);
         if (r == 0)
-                r = run(argument, STDERR_FILENO + 1);
+                r = job->run(job->argument, WORKER_FD - 1);
         _exit(r < 0 && r >= -RESULT_MAX ? -r : r == 0 ? 0 : EIO);
 }
 
-int worker_start(Loop *loop, WorkerFunction run, void *argument, WorkerDone done, void *context)
+int worker_start_job(Loop *loop, const WorkerJob *job, Worker **ret)
 {
         Worker *worker = calloc(1, sizeof(*worker));
         pid_t pid;
@@ -64,14 +69,30 @@ int worker_start(Loop *loop, WorkerFunction run, void *argument, WorkerDone done
 
         if (!worker)
                 return -ENOMEM;
-        *worker = (Worker){.pidfd = FD_NONE, .done = done, .context = context};
+        *worker = (Worker){.pidfd = FD_NONE, .done = job->done, .context = job->context};
         worker->output = memfd_create("worker", MFD_CLOEXEC);
         r = worker->output < 0 ? errno_neg() : spawn_fork(0, FD_NONE, &pid, &worker->pidfd);
         if (r == 0 && pid == 0)
-                worker_main(run, argument, worker->output);
+                worker_main(job, worker->output);
         if (r == 0)
                 r = loop_fd_add(loop, &worker->exit, worker->pidfd, EPOLLIN, worker_on_exit);
         if (r < 0)
                 worker_free(worker);
+        else
+                *ret = worker;
         return r;
+}
+
+int worker_start(Loop *loop, WorkerFunction run, void *argument, WorkerDone done, void *context)
+{
+        WorkerJob job = {.run = run, .argument = argument, .done = done, .context = context};
+        Worker *worker;
+
+        return worker_start_job(loop, &job, &worker);
+}
+
+void worker_kill(Worker *worker)
+{
+        if (syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0) < 0)
+                log_warning_errno(errno_neg(), "cannot end a worker");
 }

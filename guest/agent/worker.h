@@ -1,7 +1,7 @@
 /*
  * Work that may block, done by a forked child of the agent: the loop never waits. A worker's result
- * is its exit status; it has copies of the agent's memory and none of its fds but 0, 1, 2
- * and one to write to.
+ * is its exit status; it has copies of the agent's memory and none of its fds but 0, 1, 2, one to
+ * write to, and those it is given.
  */
 #pragma once
 
@@ -17,3 +17,22 @@ typedef void (*WorkerDone)(void *context, int r, int output);
 
 /* @argument is used in the child only. 0 or -errno, then @done isn't called. */
 int worker_start(Loop *loop, WorkerFunction run, void *argument, WorkerDone done, void *context);
+
+/* The first of the fds that a worker is given; the next is one higher. */
+#define WORKER_FD      4
+#define WORKER_FDS_MAX 3
+
+typedef struct WorkerJob {
+        WorkerFunction run;
+        void *argument;
+        WorkerDone done;
+        void *context;
+        int fds[WORKER_FDS_MAX]; /* borrowed, for the time of the call */
+        unsigned n_fds;
+} WorkerJob;
+
+/* As above. *ret is valid until @done is called. */
+int worker_start_job(Loop *loop, const WorkerJob *job, Worker **ret);
+
+/* Ends it: @done is called with -EINTR, unless it was about to end. */
+void worker_kill(Worker *worker);

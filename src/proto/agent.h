@@ -335,8 +335,11 @@ typedef struct AgentSlot {
 
 /*
  * A mount for a container that was created, in its mount namespace, as if the specification had had
- * it. UNMOUNT: EBUSY while something in the container uses it, ENOENT: nothing was mounted there by
- * a specification or a MOUNT. What was mounted of the device elsewhere in the machine goes too.
+ * it: 9P, BIND (the source is looked up now), TMPFS, BLOCK or DEVICE; others are EOPNOTSUPP. ESRCH:
+ * the container has ended. UNMOUNT takes the last that was mounted at @target by a specification or
+ * a MOUNT (ENOENT: none was). EBUSY while something in the container uses it, or holds its device in
+ * a mount namespace of its own. The device of a 9P or BLOCK mount is free when the answer comes,
+ * unless other mounts use it; likewise when a container was deleted.
  */
 typedef struct AgentAddMount {
         char *container;
@@ -361,8 +364,12 @@ typedef struct AgentRemoveMount {
  * Out: what @path is in the container becomes @name in the device's root; with @name "" the contents
  * of the directory @path go there. In: the reverse; @path's directory must exist, directories that
  * exist are merged, other files replaced. Paths are looked up with the container's root as "/".
- * Answered when it is done: ENOENT, ENOTDIR, EISDIR (a file over a directory) …, ENOSPC; what was
- * copied by then stays.
+ * A directory @path that exists keeps its own attributes when the contents of another go there; the
+ * device's root takes those of @path. Device nodes can't be made over 9p (EPERM); attributes that the
+ * file system there doesn't know are left out. The device is mounted for the copy alone (EBUSY: it
+ * is in use) and free when the answer comes.
+ * Answered when it is done: ENOENT, ENOTDIR, EISDIR (a file over a directory) …, ENOSPC, EINTR: the
+ * container has ended; what was copied by then stays, but no half of a file. The text names the file.
  */
 typedef struct AgentCopy {
         char *container;
@@ -373,7 +380,7 @@ typedef struct AgentCopy {
 } AgentCopy;
 
 /* What a container's writable layer changes of its root file system, in the order of a walk, from
- * the @skip-th on. EOPNOTSUPP: it has no layer of its own. */
+ * the @skip-th on: of a created or running container. EOPNOTSUPP: it has no layer of its own. */
 typedef struct AgentDiff {
         char *container;
         uint32_t skip;

@@ -4,6 +4,7 @@ import os
 import struct
 import time
 
+from cases_mount import add, disk, is_clean, remove
 from frame import *  # noqa: F403 pylint: disable=wildcard-import,unused-wildcard-import
 
 
@@ -58,6 +59,67 @@ def test_shared_tag(t):
 
 
 @in_guest
+def test_9p_options(t):
+    """Access control lists where there is writing, locks that are tried again soon."""
+    name = t.name()
+    process = t.host.run(name, t.spec(), ["sleep", "1000"])
+    add(t, name, mount(M_9P, "/mnt", source="extra", cache=1))
+    _, out, _ = t.exec(name, "grep /mnt /proc/mounts")
+    assert "mmap,access=client,posixacl,msize=512000" in out, out
+    assert t.exec(name, "echo x > /mnt/file && cat /mnt/file")[1] == "x\n"
+    assert os.path.exists(os.path.join(t.work, "extra", "file"))
+    remove(t, name, "/mnt")
+    add(t, name, mount(M_9P, "/mnt", source="extra", cache=2, flags=RO))  # a new session
+    assert "posixacl" not in t.exec(name, "grep /mnt /proc/mounts")[1]
+    # A namespace of the container's own that still holds the mount is found out.
+    holder = t.host.exec(name, "holder", ["unshare", "-m", "sh", "-c", "echo; exec sleep 1000"],
+                         caps=(CAPS | 1 << 21,) * 3 + (0, 0))
+    while not holder.output[1]:
+        time.sleep(0.01)
+    reply = t.refused(remove, t, name, "/mnt")
+    assert reply.code == 16 and "extra" in reply.text, reply
+    t.host.signal(name, 9, "holder")
+    t.host.end(name, holder, "holder")
+    remove(t, name, "/mnt")
+    t.kill(name, process)
+
+
+@in_guest
+def test_disks(t):
+    """A disk as a node opens only where it was given, and while; a file system on it needs no such."""
+    name = t.name()
+    process = t.host.run(name, t.spec(), ["sleep", "1000"])
+    read = "mknod /tmp/raw b $(sed 's/:/ /' /sys/block/vda/dev) 2> /dev/null; head -c 1 /tmp/raw | wc -c"
+    caps = (CAPS | 1 << 27,) * 3 + (0, 0)
+    t.host.call(MOUNT, text(name) + mount(M_TMPFS, "/tmp"))
+
+    def readable():
+        t.n += 1
+        one = t.host.exec(name, f"r{t.n}", ["sh", "-c", read], caps=caps)
+        t.host.end(name, one, f"r{t.n}")
+        return one.output[1] == b"1\n"
+
+    assert not readable()
+    add(t, name, mount(M_BLOCK, "/data", source="disk0", fs="ext4"))
+    assert t.exec(name, "echo kept > /data/file && cat /data/file")[1] == "kept\n" and not readable()
+    remove(t, name, "/data")
+    add(t, name, mount(M_DEVICE, "/dev/disk", source="disk0"))
+    assert readable() and t.exec(name, "head -c 1 /dev/disk | wc -c")[1] == "1\n"
+    remove(t, name, "/dev/disk")
+    assert not readable()
+    t.kill(name, process)
+    spec = t.spec(mounts=MOUNTS + [mount(M_DEVICE, "/dev/disk", source="disk0")])
+    assert t.sh("head -c 1 /dev/disk | wc -c", spec=spec)[1] == "1\n"
+
+
+@in_guest
+def test_layer_on_disk_over_9p(t):
+    spec = t.spec(upper=2, upper_source="disk0")
+    assert t.sh("echo new > /etc/new; rm /etc/plain; cat /etc/new", spec=spec)[1] == "new\n"
+    assert t.sh("cat /etc/new; ls /etc", spec=spec)[1] == "new\ngroup\nlink\nnew\npasswd\nup\n"
+
+
+@in_guest
 def test_group_stats(t):
     name = t.name()
     process = t.host.run(name, t.spec(limits=(64 << 20, 10, 0, 0, 0)),
@@ -109,8 +171,19 @@ def test_leaks(t):
 
 
 def test_shutdown(t):
+    """What lies on a disk is unmounted before the goodbye."""
+    if t.guest:
+        end(t, t.spec(upper=2, upper_source="disk0"))
+        assert is_clean(os.path.join(t.work, "disk0.img"))
+        return
+    with disk(t, "last") as device:
+        end(t, t.spec(upper=2, upper_source="last"))
+        assert is_clean(device)
+
+
+def end(t, spec):
     name = t.name()
-    polite = t.host.run(name, t.spec(), ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done"])
+    polite = t.host.run(name, spec, ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done"])
     while polite.output[1] != b"up\n":
         time.sleep(0.01)
     t.host.call(SHUTDOWN, struct.pack("<Q", 60000000))

@@ -39,7 +39,12 @@ class Test:
         self.host = Host(None if self.guest else work)
         self.log = open(os.path.join(work, "log"), "w+", errors="replace")
         if self.guest:
-            self.agent = start_guest(*programs, self.root, self.log)
+            os.mkdir(os.path.join(work, "extra"))
+            disk = os.path.join(work, "disk0.img")
+            with open(disk, "wb") as file:
+                file.truncate(64 << 20)
+            subprocess.run(["mke2fs", "-q", "-t", "ext4", disk], check=True)
+            self.agent = start_guest(*programs, work, self.log)
         else:
             self.agent = start_agent(*programs, work, os.path.join(work, "state"), self.log)
         self.hello = self.host.accept()
@@ -49,6 +54,25 @@ class Test:
         if self.guest:
             return container_spec("root", kind=M_9P, cache=2, **options)
         return container_spec(self.root, **options)
+
+    def exec(self, name, script):
+        """Runs a script in a container: (exit code, stdout, stderr)."""
+        self.n += 1
+        process = self.host.exec(name, f"x{self.n}", ["sh", "-c", script])
+        exit = self.host.end(name, process, f"x{self.n}")
+        return exit.code, process.output[1].decode(errors="surrogateescape"), process.output[2].decode()
+
+    def kill(self, name, process):
+        """Ends a container and deletes it."""
+        self.host.signal(name, 9)
+        self.host.end(name, process)
+        while self.refused_delete(name):
+            self.host.take()
+
+    def in_agent(self, *command):
+        """Runs a command in the agent's mount namespace."""
+        return subprocess.run(["nsenter", "-t", str(self.agent.pid), "-m", *command], check=True,
+                              capture_output=True, text=True).stdout
 
     def name(self):
         self.n += 1

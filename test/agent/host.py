@@ -11,11 +11,11 @@ import threading
 import time
 
 HELLO, WELCOME, REPLY, ACK = 1, 2, 3, 4
-PING, CREATE, START, DELETE, EXEC, SIGNAL, RESIZE, STATS, PROCESSES, PLUG, UNPLUG, SHUTDOWN = range(16, 28)
+PING, CREATE, START, DELETE, EXEC, SIGNAL, RESIZE, STATS, PROCESSES, PLUG, UNPLUG, SHUTDOWN, MOUNT, UNMOUNT, COPY, DIFF = range(16, 32)
 EXITED, OOM, GOODBYE = 64, 65, 66
 STDIN, STDOUT, STDERR, TTY = 1, 2, 4, 8
 NS_PID, NS_IPC, NS_UTS, NS_CGROUP, NS_NET = 1, 2, 4, 8, 16
-M_9P, M_BIND, M_TMPFS, M_PROC, M_SYSFS, M_DEV, M_DEVPTS, M_MQUEUE, M_CGROUP = range(9)
+M_9P, M_BIND, M_TMPFS, M_PROC, M_SYSFS, M_DEV, M_DEVPTS, M_MQUEUE, M_CGROUP, M_BLOCK, M_DEVICE = range(11)
 RO, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 MAGIC = 0x734D5675
 CAPS = 0x800405FB
@@ -50,10 +50,10 @@ MOUNTS = [
 def container_spec(root, upper=1, read_only=False, mounts=None, hostname="box",
                    namespaces=NS_PID | NS_IPC | NS_UTS | NS_CGROUP, masked=("/proc/kcore", "/proc/acpi"),
                    readonly=("/proc/sys", "/proc/bus"), sysctls=(), limits=(0, 0, 0, 0, 0), kind=M_BIND,
-                   cache=0):
+                   cache=0, upper_source=""):
     mounts = MOUNTS if mounts is None else mounts
     return (bytes([kind]) + text(root) + text("") + bytes([cache]) + struct.pack("<I", 0)
-            + bytes([read_only, upper]) + struct.pack("<Q", 0) + text("")
+            + bytes([read_only, upper]) + struct.pack("<Q", 0) + text(upper_source)
             + struct.pack("<I", len(mounts)) + b"".join(mounts)
             + text(hostname) + struct.pack("<I", namespaces)
             + texts(masked) + texts(readonly) + texts(sysctls) + struct.pack("<QQQQI", *limits))
@@ -300,12 +300,17 @@ class Host:
 
 
 def start_agent(program, directory, state, log):
-    """The agent on this machine, in a mount namespace of its own."""
-    return subprocess.Popen(["unshare", "-m", program, "--connect-unix", directory, "--state", state], stderr=log)
+    """The agent on this machine, in a mount namespace of its own, with the disks in @directory/disks."""
+    os.makedirs(os.path.join(directory, "disks"))
+    return subprocess.Popen(["unshare", "-m", program, "--connect-unix", directory, "--state", state,
+                             "--disks", os.path.join(directory, "disks")], stderr=log)
 
 
-def start_guest(kernel, initrd, root, log):
-    """A guest in QEMU's microvm, whose 9p device "root" is @root."""
+def start_guest(kernel, initrd, work, log):
+    """A guest in QEMU's microvm, with 9p devices "root" and "extra" and the disk "disk0", all of @work."""
+    shares = [word for tag in ("root", "extra") for word in (
+        "-fsdev", f"local,id={tag},path={work}/{tag},security_model=none",
+        "-device", f"virtio-9p-device,fsdev={tag},mount_tag={tag}")]
     return subprocess.Popen(
         ["qemu-system-x86_64", "-M", "microvm,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on,acpi=off",
          "-accel", "kvm", "-cpu", "host", "-m", "128", "-nodefaults", "-no-user-config", "-no-reboot",
@@ -313,5 +318,5 @@ def start_guest(kernel, initrd, root, log):
          "-append", "console=ttyS0 quiet loglevel=1 reboot=t panic=-1 noreplace-smp"
          + (" uvm.debug" if os.environ.get("UVM_LOG_LEVEL") == "debug" else ""),
          "-device", "virtio-rng-device", "-device", "vhost-vsock-device,guest-cid=78",
-         "-fsdev", f"local,id=root,path={root},security_model=none", "-device",
-         "virtio-9p-device,fsdev=root,mount_tag=root"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+         "-drive", f"file={work}/disk0.img,if=none,id=disk0,format=raw",
+         "-device", "virtio-blk-device,drive=disk0,serial=disk0", *shares], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
