@@ -10,6 +10,8 @@
 
 #include "agent/attach.h"
 #include "agent/container.h"
+#include "agent/copy.h"
+#include "agent/diff.h"
 #include "agent/fault.h"
 #include "agent/plug.h"
 #include "agent/report.h"
@@ -223,6 +225,36 @@ static int handle_unmount(Guest *guest, const Frame *frame)
         return 0;
 }
 
+static int handle_copy(Guest *guest, const Frame *frame)
+{
+        Container *container;
+        AgentCopy copy;
+        int r = agent_copy_decode(frame->payload, frame->size, &copy);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, copy.container);
+        if (container)
+                copy_start(container, frame->id, &copy);
+        agent_copy_done(&copy);
+        return 0;
+}
+
+static int handle_diff(Guest *guest, const Frame *frame)
+{
+        Container *container;
+        AgentDiff diff;
+        int r = agent_diff_decode(frame->payload, frame->size, &diff);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, diff.container);
+        if (container)
+                diff_start(container, frame->id, &diff);
+        agent_diff_done(&diff);
+        return 0;
+}
+
 static void dispatch(Guest *guest, const Frame *frame)
 {
         /* 0: it has been or will be answered; -errno: the payload is malformed. */
@@ -244,6 +276,8 @@ static void dispatch(Guest *guest, const Frame *frame)
                 {AGENT_REQUEST_SHUTDOWN, handle_shutdown},
                 {AGENT_REQUEST_MOUNT, handle_mount},
                 {AGENT_REQUEST_UNMOUNT, handle_unmount},
+                {AGENT_REQUEST_COPY, handle_copy},
+                {AGENT_REQUEST_DIFF, handle_diff},
         };
         int r = -ENOSYS;
 
@@ -273,7 +307,7 @@ typedef struct Waiting {
 static bool can_wait(uint16_t type)
 {
         return type == AGENT_REQUEST_CREATE || type == AGENT_REQUEST_MOUNT ||
-               type == AGENT_REQUEST_UNMOUNT;
+               type == AGENT_REQUEST_UNMOUNT || type == AGENT_REQUEST_COPY;
 }
 
 static bool must_wait(const Guest *guest, uint16_t type)
