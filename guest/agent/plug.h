@@ -10,6 +10,6 @@
 
 #include "agent/guest.h"
 
-/* Answers request @request when the driver is done. Unbinding a 9p device that is mounted blocks
- * until it isn't: the container has to be deleted first. */
+/* Answers request @request when the driver is done. A device that is mounted isn't unbound (EBUSY):
+ * with 9p that would block until nobody has it mounted, maybe for ever. */
 void plug_slot(Guest *guest, uint32_t request, uint32_t slot, bool bind);

@@ -157,6 +157,25 @@ def test_empty_slot(t):
         assert reply.code == 19, reply
 
 
+@in_guest
+def test_unplug(t):
+    """A device that is mounted isn't unbound, one that was can be bound and mounted again."""
+    name = t.name()
+    process = t.host.run(name, t.spec(), ["sleep", "1000"])
+    for found, mounted in (("*/mount_tag", mount(M_9P, "/mnt", source="extra")),
+                           ("*/block/*/serial", mount(M_BLOCK, "/mnt", source="disk0", fs="ext4"))):
+        path = t.exec(name, f"grep -lE 'extra|disk0' /sys/bus/platform/devices/virtio-mmio.*/virtio{found}")[1]
+        slot = struct.pack("<I", int(path.split("virtio-mmio.")[1].split("/")[0]))
+        for _ in range(2):
+            add(t, name, mounted)
+            assert t.refused(t.host.call, UNPLUG, slot).code == 16
+            remove(t, name, "/mnt")
+            t.host.call(UNPLUG, slot)
+            assert t.refused(add, t, name, mounted).code in (2, 19)
+            t.host.call(PLUG, slot)
+    t.kill(name, process)
+
+
 @native
 def test_leaks(t):
     """After all of that the agent has no more fds, children or mounts than at the start."""
