@@ -122,7 +122,48 @@ static int open_root(uint32_t flags, int *ret_root, Fault *fault)
         return r < 0 ? fault_set(fault, r, "cannot clone the container's root") : 0;
 }
 
-static int transfer(const AgentCopy *message, int device, CopyTree *tree, Fault *fault)
+static bool is_kernels(AgentMountType type)
+{
+        switch (type) {
+        case AGENT_MOUNT_PROC:
+        case AGENT_MOUNT_SYSFS:
+        case AGENT_MOUNT_DEV:
+        case AGENT_MOUNT_DEVPTS:
+        case AGENT_MOUNT_MQUEUE:
+        case AGENT_MOUNT_CGROUP:
+                return true;
+        case AGENT_MOUNT_9P:
+        case AGENT_MOUNT_BIND:
+        case AGENT_MOUNT_TMPFS:
+        case AGENT_MOUNT_BLOCK:
+        case AGENT_MOUNT_DEVICE:
+        case AGENT_MOUNT_MAX_:
+                break;
+        }
+        return false;
+}
+
+/* What the specification has mounted for programs to work, and has no files to copy. */
+static int find_closed(const AgentContainerSpec *spec, int root, CopyTree *tree)
+{
+        struct stat status;
+
+        tree->closed = calloc((size_t)spec->n_mounts + 1, sizeof(*tree->closed));
+        if (!tree->closed)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < spec->n_mounts; i++) {
+                _cleanup_(fd_closep) int fd = FD_NONE;
+
+                if (is_kernels(spec->mounts[i].type) &&
+                    mountfd_open_in_root(root, spec->mounts[i].target, O_PATH, &fd) == 0 &&
+                    fstat(fd, &status) == 0)
+                        tree->closed[tree->n_closed++] = status.st_dev;
+        }
+        return 0;
+}
+
+static int transfer(const AgentContainerSpec *spec, const AgentCopy *message, int device,
+                    CopyTree *tree, Fault *fault)
 {
         _cleanup_(fd_closep) int fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(fd_closep) int root = FD_NONE;
@@ -133,6 +174,11 @@ static int transfer(const AgentCopy *message, int device, CopyTree *tree, Fault 
         r = open_root(message->flags, &root, fault);
         if (r < 0)
                 return r;
+        if (!(message->flags & AGENT_COPY_ROOT)) {
+                r = find_closed(spec, root, tree);
+                if (r < 0)
+                        return fault_set(fault, r, "cannot copy %s", message->path);
+        }
         if (fchdir(fds) < 0)
                 return fault_set(fault, errno_neg(), "cannot enter /proc/self/fd");
         if (*message->path != '/')
@@ -155,7 +201,8 @@ static int run_mounted(const Copy *copy, AgentCopied *ret, Fault *fault)
         if (r < 0)
                 fault_set(fault, r, "cannot copy %s", copy->message.path);
         else
-                r = transfer(&copy->message, device, &tree, fault);
+                r = transfer(&copy->operation.container->spec, &copy->message, device, &tree,
+                             fault);
         *ret = (AgentCopied){.files = tree.files, .bytes = tree.bytes};
         copy_tree_done(&tree);
         return r;

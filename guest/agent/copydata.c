@@ -87,14 +87,14 @@ static int copy_stretch(int from, int to, uint8_t *buffer, bool sparse, off_t *a
 int copy_data(int from, const struct stat *status, int to, uint8_t *buffer, uint64_t *ret_size)
 {
         bool sparse = status->st_blocks < status->st_size / 512;
-        off_t at = 0, end = INT64_MAX;
-        int r = 0;
+        /* What grows meanwhile is as it was, which saves asking for more; some tell no size at all. */
+        off_t at = 0, end = status->st_size > 0 ? status->st_size : INT64_MAX;
+        int r = sparse ? next_data(from, &at, &end) : 0;
 
         while (r == 0) {
-                if (sparse)
-                        r = next_data(from, &at, &end);
+                r = copy_stretch(from, to, buffer, sparse, &at, end);
                 if (r == 0)
-                        r = copy_stretch(from, to, buffer, sparse, &at, end);
+                        r = sparse ? next_data(from, &at, &end) : -ENODATA;
         }
         if (r != -ENXIO && r != -ENODATA)
                 return r;

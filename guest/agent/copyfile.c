@@ -150,7 +150,7 @@ static int make_link(const Job *job, const char *name)
 {
         _cleanup_(freep) char *path = strdup(job->link->path);
         _cleanup_(fd_closep) int parent = FD_NONE;
-        const char *first;
+        const char *first = NULL;
         struct stat status;
 
         if (!path)

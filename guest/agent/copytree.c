@@ -27,7 +27,9 @@ void copy_tree_done(CopyTree *copy)
         copy_links_done(&copy->links);
         copy->top = fd_close(copy->top);
         free(copy->buffer);
+        free(copy->closed);
         copy->buffer = NULL;
+        copy->closed = NULL;
 }
 
 /* The names are the container's: a terminal is not to be steered by them. */
@@ -64,8 +66,21 @@ static int enter(CopyTree *copy, int source, int to, unsigned flags)
         return walk_enter(&copy->walk, first, second, WALK_AS_READ, flags);
 }
 
+static bool is_closed(const CopyTree *copy, dev_t dev)
+{
+        const WalkLevel *level = walk_top(&copy->walk);
+
+        if (!level || level->places[0].dev == dev)
+                return false;
+        for (size_t i = 0; i < copy->n_closed; i++)
+                if (copy->closed[i] == dev)
+                        return true;
+        return false;
+}
+
 /* A directory that exists is merged with. */
-static int enter_new(CopyTree *copy, int source, int to, const char *name, bool plain)
+static int enter_new(CopyTree *copy, int source, const struct stat *status, int to,
+                     const char *name, bool plain)
 {
         _cleanup_(fd_closep) int made = FD_NONE;
         bool fresh = mkdirat(to, name, 0700) == 0;
@@ -75,6 +90,10 @@ static int enter_new(CopyTree *copy, int source, int to, const char *name, bool 
         made = openat(to, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (made < 0)
                 return errno_neg();
+        if (is_closed(copy, status->st_dev)) {
+                copy->files++;
+                return copy_attributes(source, status, made, fresh && plain);
+        }
         return enter(copy, source, made, ATTRIBUTES | (fresh && plain ? PLAIN : 0));
 }
 
@@ -85,7 +104,7 @@ static int copy_any(CopyTree *copy, int source, int to, const char *name, bool p
         if (fstat(source, &status) < 0)
                 return errno_neg();
         if (S_ISDIR(status.st_mode))
-                return enter_new(copy, source, to, name, plain);
+                return enter_new(copy, source, &status, to, name, plain);
         return copy_file(copy, source, &status, to, name, plain);
 }
 

@@ -11,6 +11,7 @@
  *   other files   replace what is there at once, by renaming; a directory they don't (EISDIR)
  *   attributes    that the file system there doesn't know (EOPNOTSUPP) are left out
  *   device nodes  fail where they can't be made: over 9p, with EPERM
+ *   file systems  of the kernel's own (proc, sysfs, /dev …) aren't entered from outside
  *
  * On a failure it ends; what was copied by then stays, but no half of a file.
  */
@@ -29,6 +30,8 @@ typedef struct CopyTree {
         CopyLinks links;
         int top;          /* the directory in the destination that @walk's paths start from */
         const char *name; /* what is copied, for errors; borrowed */
+        dev_t *closed;    /* file systems that aren't entered: their directories are left empty */
+        size_t n_closed;
         uint8_t *buffer;
         uint64_t files; /* of any type */
         uint64_t bytes; /* of contents */

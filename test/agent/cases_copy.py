@@ -32,10 +32,10 @@ def device(t):
             os.rmdir(here)
 
 
-def copy(t, container, plug, path, name="", flags=0):
+def copy(t, container, plug, path, name="", flags=0, tag=TAG):
     plug()
     try:
-        reader = Reader(t.host.call(COPY, text(container) + text(TAG) + text(name) + text(path) + struct.pack("<I", flags)))
+        reader = Reader(t.host.call(COPY, text(container) + text(tag) + text(name) + text(path) + struct.pack("<I", flags)))
         return reader.get("QQ")
     finally:
         assert f"shares/{TAG}" not in mounted(t), "the device is still mounted"
@@ -220,6 +220,38 @@ def test_copy_root(t):
         for empty in ("etc/volume", "proc", "dev", "tmp", "sys"):
             assert os.listdir(os.path.join(here, empty)) == []
         assert os.lstat(os.path.join(here, "bin/busybox")).st_size == os.path.getsize(BUSYBOX)
+
+
+@native
+def test_copy_all(t):
+    """Volumes are copied with what they are mounted on; what the kernel shows of itself isn't."""
+    spec = t.spec(mounts=MOUNTS + [mount(M_TMPFS, "/etc/volume")])
+    with device(t) as (here, plug), container(t, spec, start=True) as name:
+        t.exec(name, "echo x > /etc/volume/file; echo y > /dev/shm/file")
+        copy(t, name, plug, "/", "all", OUT)
+        assert os.path.exists(os.path.join(here, "all/etc/volume/file"))
+        for empty in ("proc", "dev", "sys"):
+            assert os.listdir(os.path.join(here, "all", empty)) == []
+        copy(t, name, plug, "/dev/shm", "shm", OUT)
+        assert os.listdir(os.path.join(here, "shm")) == ["file"]
+
+
+@in_guest
+def test_copy_over_9p(t):
+    here = os.path.join(t.work, "extra")
+    make_tree(os.path.join(here, "tree"))
+    for special in ("null", "fifo", "socket"):  # QEMU's server refuses to set their attributes
+        os.unlink(os.path.join(here, "tree", special))
+    wanted = describe(os.path.join(here, "tree"))
+    spec = t.spec(upper=2, upper_source="disk0")
+    with container(t, spec) as name:
+        copied = copy(t, name, lambda: None, "/srv", "tree", tag="extra")
+        assert copied[0] == len(wanted)
+        assert diff(t, name)[-1] == "A /srv/" + os.fsdecode(b"\xff\xfe\x01")
+    with container(t, spec) as name:
+        assert copy(t, name, lambda: None, "/srv", "back", OUT, tag="extra") == copied
+    same(describe(os.path.join(here, "back")), wanted)
+    assert os.lstat(os.path.join(here, "back/sparse")).st_blocks < 200
 
 
 @native
