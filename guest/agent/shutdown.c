@@ -118,13 +118,20 @@ static int on_grace_over(LoopTimer *timer)
 }
 
 /* The first process of each container is told; it decides what becomes of the others. A pid
- * namespace's first process ignores what it has no handler for: that is what SIGKILL is for. */
+ * namespace's first process ignores what it has no handler for: that is what SIGKILL is for. One
+ * that waits to be started has no program to be told. */
 static void terminate_all(Guest *guest)
 {
         AgentSignal signal = {.process = (char *)"", .signal = SIGTERM};
 
-        list_for_each (item, &guest->containers)
-                container_signal(LIST_ENTRY(item, Container, link), &signal);
+        list_for_each (item, &guest->containers) {
+                Container *container = LIST_ENTRY(item, Container, link);
+
+                if (container->state == CONTAINER_CREATED)
+                        container_kill(container);
+                else
+                        container_signal(container, &signal);
+        }
 }
 
 void shutdown_begin(Guest *guest, uint64_t grace_usec)

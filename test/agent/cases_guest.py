@@ -201,13 +201,15 @@ def test_shutdown(t):
 
 
 def end(t, spec):
-    name = t.name()
+    waiting, name = t.name(), t.name()
+    process = t.host.create(waiting, t.spec(), ["sleep", "1000"])
     polite = t.host.run(name, spec, ["sh", "-c", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done"])
     while polite.output[1] != b"up\n":
         time.sleep(0.01)
     t.host.call(SHUTDOWN, struct.pack("<Q", 60000000))
     exit = t.host.end(name, polite)
     assert exit.code == 0 and polite.output[1] == b"up\nbye\n"
+    assert t.host.end(waiting, process).code == 137  # at once: it has no program to be asked
     while not t.host.others:
         t.host.take()
     kind, payload = t.host.others.pop()
