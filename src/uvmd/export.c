@@ -233,7 +233,7 @@ static int tree_map(int tree, int users, const ExportOptions *options, ExportFou
 }
 
 /* The wire form of an ExportFound; 48 bytes. */
-static int export_answer(int socket, const ExportFound *found, const int *fds, unsigned n_fds)
+static int export_answer(int socket, const ExportFound *found, int fd)
 {
         uint8_t buffer[64];
         WireWriter writer = wire_writer(buffer, sizeof(buffer));
@@ -248,7 +248,7 @@ static int export_answer(int socket, const ExportFound *found, const int *fds, u
         wire_put_u32(&writer, found->mappable);
         wire_put_u32(&writer, found->gid);
         r = wire_writer_end(&writer, &size);
-        return r < 0 ? r : worker_answer(socket, buffer, size, fds, n_fds);
+        return r < 0 ? r : worker_answer(socket, buffer, size, &fd, 1);
 }
 
 int export_read_found(const uint8_t *payload, size_t size, ExportFound *ret)
@@ -272,22 +272,26 @@ int export_read_found(const uint8_t *payload, size_t size, ExportFound *ret)
 static int export_main(int socket, void *userdata, sd_bus_error *error)
 {
         const ExportOptions *options = userdata;
-        _cleanup_(fd_closep) int source = FD_NONE, tree = FD_NONE, users = FD_NONE;
+        _cleanup_(fd_closep) int source = FD_NONE, tree = FD_NONE, kept = FD_NONE, users = FD_NONE;
         pid_t view = options->caller ?: options->source < 0 ? 1 : 0;
         ExportFound found = {};
         int r = caller_check(options, &found.gid, error);
 
         if (r >= 0)
                 r = map_open(options, &found, &users, error);
-        if (r >= 0 && view)
+        if (r >= 0 && view && !options->detached)
                 r = caller_join(view, error);
         if (r >= 0)
                 r = source_open(options, &found, &source, error);
-        if (r >= 0)
+        if (r >= 0 && options->detached)
+                tree = TAKE_FD(source);
+        else if (r >= 0)
                 r = tree_detach(source, options, &tree, error);
+        if (r >= 0 && options->probe)
+                r = tree_detach(source, options, &kept, error);
         if (r >= 0)
                 r = tree_map(tree, users, options, &found, error);
-        return r < 0 ? r : export_answer(socket, &found, &tree, !options->probe);
+        return r < 0 ? r : export_answer(socket, &found, options->probe ? kept : tree);
 }
 
 int export_start(Worker **ret, sd_event *event, const ExportOptions *options, WorkerHandler handler,

@@ -30,6 +30,7 @@ typedef struct ExportFile {
 
 typedef struct ExportOptions {
         int source;        /* borrowed; FD_NONE: @path is opened in the host's mount namespace */
+        bool detached;     /* @source is what an earlier probe's answer had */
         const char *path;  /* absolute; also for what is said to people */
         ExportFile expect; /* with @path: what it must be; inode 0: anything */
         pid_t caller;      /* whose mount namespace @source is of; 0: uvmd's own */
@@ -38,7 +39,7 @@ typedef struct ExportOptions {
         uint32_t uid; /* single, and the caller's: it must be @caller's */
         uint32_t gid; /* single; with a caller it is found out */
         bool read_only;
-        bool probe; /* only finds out; makes nothing */
+        bool probe; /* finds out, and keeps the source for later */
 } ExportOptions;
 
 /* What a worker has found out. */
@@ -50,8 +51,8 @@ typedef struct ExportFound {
 } ExportFound;
 
 /*
- * Starts a worker that makes the export. Its answer's payload is for export_read_found(), with one fd
- * unless it only probes. 0 or -errno. @options must live until the worker runs: it is forked in here.
+ * Starts a worker that makes the export. Its answer's payload is for export_read_found(), with one fd:
+ * the export, or of a probe the detached mount, nothing mapped yet. 0 or -errno. @options must live until the worker runs: it is forked in here.
  */
 int export_start(Worker **ret, sd_event *event, const ExportOptions *options, WorkerHandler handler,
                  void *userdata);

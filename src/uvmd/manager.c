@@ -52,6 +52,7 @@ Manager *manager_free(Manager *manager)
         idranges_free(manager->ranges);
         bus_callers_free(manager);
         sd_event_source_disable_unref(manager->idle);
+        sd_event_source_disable_unref(manager->volume_wake);
         sd_bus_flush_close_unref(manager->bus);
         sd_event_unref(manager->event);
         free(manager);

@@ -28,9 +28,10 @@ struct Manager {
         sd_bus *bus;
         IdRanges *ranges;
         ImageStore *images;
-        Sandbox *sandboxes;         /* hash by id */
-        struct Volume *volumes;     /* hash by "UID/NAME" */
-        unsigned n_volume_workers;  /* that remove files */
+        Sandbox *sandboxes;        /* hash by id */
+        struct Volume *volumes;    /* hash by "UID/NAME" */
+        unsigned n_volume_workers; /* that remove files */
+        sd_event_source *volume_wake;
         struct BusCallers *callers; /* see bus/call.c */
         sd_event_source *idle;
 };

@@ -20,11 +20,11 @@
 ENUM_TABLE(mount_state, MountState, MOUNT_STATE_MAX_)
 = {
         [MOUNT_ABSENT] = "absent",         [MOUNT_PROBING] = "probing",
-        [MOUNT_FILLING] = "filling",       [MOUNT_EXPORTING] = "exporting",
-        [MOUNT_EXPORTED] = "exported",     [MOUNT_PLUGGING] = "plugging",
-        [MOUNT_PLUGGED] = "plugged",       [MOUNT_MOUNTING] = "mounting",
-        [MOUNT_MOUNTED] = "mounted",       [MOUNT_UNMOUNTING] = "unmounting",
-        [MOUNT_UNPLUGGING] = "unplugging",
+        [MOUNT_WAITING] = "waiting",       [MOUNT_FILLING] = "filling",
+        [MOUNT_EXPORTING] = "exporting",   [MOUNT_EXPORTED] = "exported",
+        [MOUNT_PLUGGING] = "plugging",     [MOUNT_PLUGGED] = "plugged",
+        [MOUNT_MOUNTING] = "mounting",     [MOUNT_MOUNTED] = "mounted",
+        [MOUNT_UNMOUNTING] = "unmounting", [MOUNT_UNPLUGGING] = "unplugging",
 };
 
 ENUM_TABLE(mount_goal, MountGoal, MOUNT_GOAL_MAX_)
@@ -45,9 +45,10 @@ ENUM_TABLE(mount_route, MountRoute, MOUNT_ROUTE_MAX_)
 
 /* Every state may fall back to absent: the guest is gone, or the step failed. */
 static const unsigned transitions[MOUNT_STATE_MAX_] = {
-        [MOUNT_ABSENT] = TO(PROBING) | TO(FILLING) | TO(EXPORTING) |
+        [MOUNT_ABSENT] = TO(PROBING) | TO(WAITING) | TO(FILLING) | TO(EXPORTING) |
                          TO(PLUGGED), /* a tmpfs needs no device */
         [MOUNT_PROBING] = 0,
+        [MOUNT_WAITING] = 0,
         [MOUNT_FILLING] = TO(EXPORTING),
         [MOUNT_EXPORTING] = TO(EXPORTED),
         [MOUNT_EXPORTED] = TO(PLUGGING),
@@ -58,12 +59,6 @@ static const unsigned transitions[MOUNT_STATE_MAX_] = {
         [MOUNT_UNMOUNTING] = TO(MOUNTED) | TO(PLUGGED),
         [MOUNT_UNPLUGGING] = 0,
 };
-
-/* Whether a guest has its volume, or is about to. */
-static bool mount_holds(const Mount *mount)
-{
-        return mount->volume && mount->state != MOUNT_ABSENT && mount->state != MOUNT_PROBING;
-}
 
 void mount_set_state(Mount *mount, MountState state)
 {
@@ -85,7 +80,7 @@ int mount_new_empty(Mount **ret, Container *container)
                 return -ENOMEM;
         mount_config_init(&mount->config);
         mount->container = container;
-        mount->fd = FD_NONE;
+        mount->fd = mount->tree = FD_NONE;
         list_append(&container->mounts, &mount->link);
         *ret = mount;
         return 0;
@@ -121,8 +116,9 @@ Mount *mount_free(Mount *mount)
         if (mount_holds(mount))
                 volume_release(mount->volume, mount->cache);
         if (mount->volume)
-                mount->volume->n_users--;
+                volume_unuse(mount->volume);
         fd_close(mount->fd);
+        fd_close(mount->tree);
         mount_config_done(&mount->config);
         sd_bus_error_free(&mount->error);
         free(mount);

@@ -2,7 +2,7 @@
  * A mount of a container: a directory or file of the host, a named volume, a tmpfs. It belongs to the
  * container's description and is brought into each guest that runs it:
  *
- *      absent → [filling →] exporting → exported → plugging → plugged → mounting → mounted
+ *      absent → [waiting, filling →] exporting → exported → plugging → plugged → mounting → mounted
  *
  * and back by unmounting and unplugging. What it is to become is its goal; each answer of a worker,
  * the shim or the agent takes the next step towards it. A mount that is new is undone when a step
@@ -23,12 +23,14 @@
 #define MOUNTS_MAX 64 /* of a container */
 
 typedef struct Container Container;
+typedef struct Manager Manager;
 typedef struct Sandbox Sandbox;
 typedef struct Volume Volume;
 
 typedef enum MountState {
         MOUNT_ABSENT,     /* nothing of it is in the guest */
         MOUNT_PROBING,    /* a worker looks at the source; nothing is made */
+        MOUNT_WAITING,    /* for the end of a machine that has its volume */
         MOUNT_FILLING,    /* a worker puts the image's files into an empty volume */
         MOUNT_EXPORTING,  /* a worker makes the detached mount */
         MOUNT_EXPORTED,   /* waits for the guest's monitor, or for the binds device */
@@ -76,6 +78,7 @@ typedef struct Mount {
 
         Worker *worker;
         int fd;               /* the export, until it is plugged in */
+        int tree;             /* from a probe: what the caller handed in, for the first start */
         sd_bus_message *call; /* AttachVolume or DetachVolume, waiting */
         sd_event_source *limit;
         int failure; /* why a new one goes: 0 or -errno, with @error */
@@ -160,6 +163,13 @@ void mounts_adopt(Container *container);
 
 /* Those that are to be in the container's specification, borrowed. NULL: -ENOMEM. */
 AgentMount *mounts_to_agent(const Container *container, uint32_t *ret_n);
+
+/* Whether all that have it, or are to have it, are ending machines: the wait is short. */
+bool mounts_volume_is_ending(const Volume *volume);
+bool mounts_volume_is_leaving(const Volume *volume);
+
+/* A volume was given back: those that wait for one try again. */
+void mounts_wake(Manager *manager);
 
 /* The volume is being removed; no guest has it. */
 void mounts_drop_volume(Container *container, const Volume *volume);

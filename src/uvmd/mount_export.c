@@ -88,7 +88,7 @@ static void mount_on_export(void *userdata, int r, const sd_bus_error *error,
         sd_bus_error_copy(&failure, error);
         if (r >= 0)
                 r = export_read_found(payload, size, &found);
-        if (r >= 0 && message->n_fds != !probing)
+        if (r >= 0 && message->n_fds != 1)
                 r = -EBADMSG;
         if (r >= 0)
                 r = mount_take_found(mount, &found, &failure);
@@ -96,7 +96,9 @@ static void mount_on_export(void *userdata, int r, const sd_bus_error *error,
                 r = mount_choose_route(mount, &failure);
         if (r < 0 || probing)
                 mount_set_state(mount, MOUNT_ABSENT);
-        if (r >= 0 && !probing) {
+        if (r >= 0 && probing) {
+                mount->tree = TAKE_FD(message->fds[0]);
+        } else if (r >= 0) {
                 mount->fd = TAKE_FD(message->fds[0]);
                 mount_set_state(mount, MOUNT_EXPORTED);
         }
@@ -112,7 +114,7 @@ static int mount_start_worker(Mount *mount, const MountCaller *caller, bool prob
 {
         Sandbox *sandbox = mount->container->task.sandbox;
         const MountOrigin *origin = &mount->origin;
-        _cleanup_(fd_closep) int volume = FD_NONE;
+        _cleanup_(fd_closep) int volume = FD_NONE, tree = FD_NONE;
         ExportOptions options = {
                 .source = mount->config.source,
                 .path = mount->config.source_path,
@@ -130,6 +132,9 @@ static int mount_start_worker(Mount *mount, const MountCaller *caller, bool prob
                 r = volume_open(mount->volume, &volume);
                 options.source = volume;
                 options.path = mount->volume->name;
+        } else if (!caller && mount->tree >= 0) {
+                options.source = tree = TAKE_FD(mount->tree);
+                options.detached = true;
         } else if (!caller) {
                 options.expect = (ExportFile){origin->device, origin->inode, origin->born,
                                               origin->born_nsec};
@@ -228,6 +233,11 @@ int mount_export(Mount *mount, const MountCaller *caller, sd_bus_error *error)
                                  "This sandbox has a mount whose ids can't be mapped, so only "
                                  "root's directories can be mounted in it.");
         r = mount_choose_cache(mount, error);
+        if (r == -EBUSY && mounts_volume_is_ending(mount->volume)) {
+                sd_bus_error_free(error);
+                mount_set_state(mount, MOUNT_WAITING);
+                return 0;
+        }
         if (r < 0)
                 return r;
         if (mount_wants_filling(mount)) {

@@ -369,6 +369,7 @@ static int mount_advance(Mount *mount, sd_bus_error *error)
                         mount_settle(mount);
                 break;
         case MOUNT_PROBING:
+        case MOUNT_WAITING:
         case MOUNT_FILLING:
         case MOUNT_EXPORTING:
         case MOUNT_PLUGGING:
@@ -389,6 +390,7 @@ static int mount_withdraw(Mount *mount)
         switch (mount->state) {
         case MOUNT_ABSENT:
         case MOUNT_PROBING:
+        case MOUNT_WAITING:
         case MOUNT_FILLING:
         case MOUNT_EXPORTING:
         case MOUNT_EXPORTED:

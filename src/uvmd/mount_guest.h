@@ -35,6 +35,12 @@ void mount_fill(const Mount *mount, AgentMount *ret);
 /* Another user's than root: it has the caller's one id. */
 bool mount_is_single(const Mount *mount);
 
+/* Whether a guest has its volume, or is about to. */
+static inline bool mount_holds(const Mount *mount)
+{
+        return mount->volume && mount->state > MOUNT_WAITING;
+}
+
 /* Nothing is left of it but the object. */
 static inline bool mount_is_dead(const Mount *mount)
 {

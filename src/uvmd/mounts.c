@@ -7,6 +7,7 @@
 #include "uvmd/mount.h"
 #include "uvmd/mount_guest.h"
 #include "uvmd/sandbox.h"
+#include "uvmd/volume.h"
 
 #define for_each_mount(mount, container)                   \
         list_for_each (item, (List *)&(container)->mounts) \
@@ -33,10 +34,8 @@ void mounts_continue(Container *container)
 
 bool mounts_are_moving(const Container *container)
 {
-        for_each_mount(mount, container) if (mount->state == MOUNT_PROBING ||
-                                             mount->state == MOUNT_EXPORTING ||
-                                             mount->state == MOUNT_EXPORTED ||
-                                             mount->state == MOUNT_PLUGGING) return true;
+        for_each_mount(mount, container) if (mount->state > MOUNT_ABSENT &&
+                                             mount->state < MOUNT_PLUGGED) return true;
         return false;
 }
 
@@ -106,8 +105,7 @@ void mounts_undo(Container *container)
         {
                 if (mount->state == MOUNT_PLUGGED)
                         mount_unplug(mount, NULL, NULL);
-                if (mount->state != MOUNT_FILLING && mount->state != MOUNT_EXPORTING &&
-                    mount->state != MOUNT_EXPORTED && mount->state != MOUNT_PLUGGED)
+                else if (mount->state < MOUNT_WAITING || mount->state > MOUNT_EXPORTED)
                         continue;
                 mount->worker = worker_free(mount->worker);
                 mount_set_state(mount, MOUNT_ABSENT);
@@ -196,4 +194,72 @@ AgentMount *mounts_to_agent(const Container *container, uint32_t *ret_n)
 void mounts_drop_volume(Container *container, const Volume *volume)
 {
         for_each_mount(mount, container) if (mount->volume == volume) mount->volume = NULL;
+}
+
+/* Calls @visit for each mount of the volume, until one says no. */
+static bool mounts_all_of(const Volume *volume, bool (*visit)(const Mount *mount))
+{
+        Sandbox *sandbox, *next_sandbox;
+        Container *container, *next_container;
+
+        HASH_ITER (hh, volume->manager->sandboxes, sandbox, next_sandbox)
+                HASH_ITER (hh, sandbox->containers, container, next_container)
+                        for_each_mount(mount, container) if (mount->volume == volume &&
+                                                             !visit(mount)) return false;
+        return true;
+}
+
+static bool mount_is_ending(const Mount *mount)
+{
+        return !mount_holds(mount) || mount->container->task.sandbox->state == SANDBOX_STOPPING;
+}
+
+bool mounts_volume_is_ending(const Volume *volume)
+{
+        return mounts_all_of(volume, mount_is_ending);
+}
+
+static bool mount_is_leaving(const Mount *mount)
+{
+        const Sandbox *sandbox = mount->container->task.sandbox;
+
+        return sandbox->state == SANDBOX_STOPPING &&
+               (sandbox->config.auto_remove || sandbox->next == SANDBOX_DELETE);
+}
+
+bool mounts_volume_is_leaving(const Volume *volume)
+{
+        return mounts_all_of(volume, mount_is_leaving);
+}
+
+static void mount_wake(Mount *mount)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        mount_set_state(mount, MOUNT_ABSENT);
+        r = mount_set_up(mount, &error);
+        if (r < 0)
+                mount_fail(mount, r, &error);
+}
+
+void mounts_wake(Manager *manager)
+{
+        Sandbox *sandbox, *next_sandbox;
+        Container *container, *next_container;
+
+        HASH_ITER (hh, manager->sandboxes, sandbox, next_sandbox)
+                HASH_ITER (hh, sandbox->containers, container, next_container) {
+                        bool woken = false;
+
+                        for_each_mount(mount, container)
+                        {
+                                if (mount->state != MOUNT_WAITING)
+                                        continue;
+                                mount_wake(mount);
+                                woken = true;
+                        }
+                        if (woken)
+                                mount_pass_on(container);
+                }
 }

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "uvmd/bus/hold.h"
 #include "uvmd/errors.h"
 #include "uvmd/image/walk.h"
 #include "uvmd/jsonfile.h"
@@ -38,6 +39,7 @@ static char *volume_path(const Manager *manager, const char *key, const char *su
 
 static Volume *volume_free(Volume *volume)
 {
+        bus_answer_all(&volume->removals, -ECANCELED, NULL);
         if (volume->hh.tbl)
                 HASH_DEL(volume->manager->volumes, volume);
         strv_free(volume->labels);
@@ -57,6 +59,7 @@ static int volume_add(Volume **ret, Manager *manager, uint32_t owner, const char
                 return -ENOMEM;
         }
         volume->manager = manager;
+        list_init(&volume->removals);
         volume->owner = owner;
         volume->name = strchr(volume->key, '/') + 1;
         HASH_ADD_KEYPTR(hh, manager->volumes, volume->key, strlen(volume->key), volume);
@@ -119,9 +122,7 @@ static int volume_make(const Volume *volume)
         int r;
 
         snprintf(owner, sizeof(owner), "%u", volume->owner);
-        r = make_directory(volume->manager, "", "", 0700);
-        if (r >= 0)
-                r = make_directory(volume->manager, owner, "", 0700);
+        r = make_directory(volume->manager, owner, "", 0700);
         if (r >= 0)
                 r = make_directory(volume->manager, volume->key, "", 0700);
         if (r >= 0)
@@ -207,6 +208,18 @@ static int volume_sweep(Manager *manager, const char *path)
         return r;
 }
 
+/* The directory of its owner goes with the last. */
+static void volume_remove_owner(const Volume *volume)
+{
+        _cleanup_(freep) char *path = NULL;
+        char owner[16];
+
+        snprintf(owner, sizeof(owner), "%u", volume->owner);
+        path = volume_path(volume->manager, owner, "");
+        if (path && rmdir(path) < 0 && errno != ENOTEMPTY)
+                log_warning_errno(errno_neg(), "Can't remove %s", path);
+}
+
 /* First out of the way by a rename, so that the name is free and a kill leaves nothing half. */
 int volume_remove(Volume *volume)
 {
@@ -224,6 +237,7 @@ int volume_remove(Volume *volume)
         if (rename(path, away) < 0 && errno != ENOENT)
                 return errno_neg();
         log_info("Volume %s: removed", volume->key);
+        volume_remove_owner(volume);
         volume_free(volume);
         r = volume_sweep(manager, away);
         return r < 0 ? log_error_errno(r, "Can't remove %s", away) : 0;
@@ -292,9 +306,12 @@ int volumes_load(Manager *manager)
 
         if (!path)
                 return -ENOMEM;
+        r = make_directory(manager, "", "", 0700);
+        if (r < 0)
+                return r;
         directory = opendir(path);
         if (!directory)
-                return errno == ENOENT ? 0 : errno_neg();
+                return errno_neg();
         while (r >= 0 && (entry = readdir(directory)))
                 r = volumes_load_entry(manager, entry->d_name);
         closedir(directory);
@@ -307,40 +324,4 @@ void volumes_free(Manager *manager)
 
         HASH_ITER (hh, manager->volumes, volume, next)
                 volume_free(volume);
-}
-
-/* ------------------------------------------------------------------ cache modes */
-
-int volume_hold(Volume *volume, const char *cache, AgentCache *ret, sd_bus_error *error)
-{
-        bool used = volume->n_loose + volume->n_coherent > 0;
-        AgentCache mode = used ? AGENT_CACHE_MMAP : AGENT_CACHE_LOOSE;
-
-        if (cache)
-                mode = (AgentCache)agent_cache_from_string(cache);
-        if (volume->n_loose > 0)
-                return error_set(error, -EBUSY, ERROR_VOLUME_IN_USE,
-                                 "A running container has the volume \"%s\" with the cache mode "
-                                 "\"loose\", which only one can have. To share it give all its "
-                                 "containers the cache mode \"mmap\" (-v %s:DIRECTORY:cache=mmap).",
-                                 volume->name, volume->name);
-        if (mode == AGENT_CACHE_LOOSE && used)
-                return error_set(error, -EBUSY, ERROR_VOLUME_IN_USE,
-                                 "Other running containers have the volume \"%s\": only one can "
-                                 "have it with the cache mode \"loose\".",
-                                 volume->name);
-        if (mode == AGENT_CACHE_LOOSE)
-                volume->n_loose++;
-        else
-                volume->n_coherent++;
-        *ret = mode;
-        return 0;
-}
-
-void volume_release(Volume *volume, AgentCache cache)
-{
-        if (cache == AGENT_CACHE_LOOSE)
-                volume->n_loose--;
-        else
-                volume->n_coherent--;
 }

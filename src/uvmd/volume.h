@@ -11,6 +11,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "base/list.h"
 #include "proto/agent.h"
 #include "uvmd/hash.h"
 #include "uvmd/manager.h"
@@ -27,6 +28,7 @@ typedef struct Volume {
         char **labels;
         unsigned n_users;             /* mounts, of whatever container */
         unsigned n_loose, n_coherent; /* those that are in a guest, by cache mode */
+        List removals; /* RemoveVolume calls that wait for the end of machines that have it */
         UT_hash_handle hh;
 } Volume;
 
@@ -41,7 +43,8 @@ Volume *volume_find(Manager *manager, uint32_t uid, const char *name);
 int volume_new(Volume **ret, Manager *manager, uint32_t owner, const char *name,
                char *const *labels, sd_bus_error *error);
 
-/* Forgets it, and removes its files behind the caller's back. Nothing may use it. */
+/* Forgets it, and has a worker remove its files. Nothing may use it: volume_take_away() sees to that.
+ * 0 or -errno. */
 int volume_remove(Volume *volume);
 
 /* Its directory, O_PATH. 0 or -errno. */
@@ -54,3 +57,10 @@ int volume_open(const Volume *volume, int *ret);
  */
 int volume_hold(Volume *volume, const char *cache, AgentCache *ret, sd_bus_error *error);
 void volume_release(Volume *volume, AgentCache cache);
+
+/* A mount of it is forgotten. */
+void volume_unuse(Volume *volume);
+
+/* Removes it and answers @call, now or when the machines that have it and are ending have ended. 0 or
+ * -errno with @error: something is to keep it. */
+int volume_take_away(Volume *volume, bool force, sd_bus_message *call, sd_bus_error *error);

@@ -7,7 +7,6 @@
 #include "uvmd/configuration.h"
 #include "uvmd/errors.h"
 #include "uvmd/options.h"
-#include "uvmd/sandbox.h"
 #include "uvmd/strv.h"
 #include "uvmd/volume.h"
 
@@ -86,17 +85,6 @@ int bus_list_volumes(BusCall *call, void *manager, sd_bus_error *error)
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
-/* Containers that don't run forget it: their next start says that it is gone. */
-static void volume_drop(Volume *volume)
-{
-        Sandbox *sandbox, *next_sandbox;
-        Container *container, *next_container;
-
-        HASH_ITER (hh, volume->manager->sandboxes, sandbox, next_sandbox)
-                HASH_ITER (hh, sandbox->containers, container, next_container)
-                        mounts_drop_volume(container, volume);
-}
-
 int bus_remove_volume(BusCall *call, void *manager, sd_bus_error *error)
 {
         const char *name;
@@ -109,17 +97,5 @@ int bus_remove_volume(BusCall *call, void *manager, sd_bus_error *error)
         if (!volume)
                 return error_set(error, -ENOENT, ERROR_NO_SUCH_VOLUME, "There is no volume \"%s\".",
                                  name);
-        if (volume->n_loose + volume->n_coherent > 0)
-                return error_set(error, -EBUSY, ERROR_VOLUME_IN_USE,
-                                 "A running container has the volume \"%s\": stop the container or "
-                                 "detach the volume first.",
-                                 name);
-        if (volume->n_users > 0 && !force)
-                return error_set(error, -EBUSY, ERROR_VOLUME_IN_USE,
-                                 "%u containers are to have the volume \"%s\"; remove them first, "
-                                 "or force its removal.",
-                                 volume->n_users, name);
-        volume_drop(volume);
-        r = volume_remove(volume);
-        return r < 0 ? r : sd_bus_reply_method_return(call->message, NULL);
+        return volume_take_away(volume, force, call->message, error);
 }
