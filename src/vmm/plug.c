@@ -187,23 +187,33 @@ static const char *plug_bind_problem(int r)
                 return "there is no bind of this name";
         case -ENOSPC:
                 return "the device has as many binds as it can take";
+        case -EBUSY:
+                return "the device waits for the host";
         }
         return NULL;
 }
 
-int plug_bind(Link *link, const ControlMessage *message, int *fds)
+static int plug_change_binds(VirtioDevice *device, const ControlMessage *message, int *fds)
 {
         const ControlBind *bind = &message->add_bind; /* remove_bind is the same */
-        VirtioDevice *device = virtio_slots_device(&link->machine.slots, bind->slot);
-        int r;
+        int r = virtio_device_enter(device);
 
-        if (!device)
-                r = -ENODEV;
-        else if (message->type == CONTROL_ADD_BIND)
+        if (r < 0)
+                return r;
+        if (message->type == CONTROL_ADD_BIND)
                 r = virtio_p9_add_bind(device, bind->name, TAKE_FD(fds[0]),
                                        bind->flags & CONTROL_BIND_READ_ONLY);
         else
                 r = virtio_p9_remove_bind(device, bind->name);
+        virtio_device_leave(device);
+        return r;
+}
+
+int plug_bind(Link *link, const ControlMessage *message, int *fds)
+{
+        VirtioDevice *device = virtio_slots_device(&link->machine.slots, message->add_bind.slot);
+        int r = device ? plug_change_binds(device, message, fds) : -ENODEV;
+
         return link_reply(link, message->serial, r, 0, plug_bind_problem(r));
 }
 

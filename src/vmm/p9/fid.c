@@ -30,6 +30,7 @@ int p9_fid_new(P9FidTable *table, uint32_t id, P9Node *node, uint32_t uid, P9Fid
         if (!fid)
                 return -ENOMEM;
         *fid = (P9Fid){
+                .n_refs = 1,
                 .id = id,
                 .uid = uid,
                 .fd = FD_NONE,
@@ -53,9 +54,16 @@ static int p9_fid_close_one(P9FidTable *table, int fd)
         return fd_close(fd);
 }
 
-void p9_fid_free(P9FidTable *table, P9Fid *fid)
+P9Fid *p9_fid_ref(P9Fid *fid)
 {
-        p9_table_remove(&table->table, &fid->item);
+        fid->n_refs++;
+        return fid;
+}
+
+void p9_fid_unref(P9FidTable *table, P9Fid *fid)
+{
+        if (--fid->n_refs > 0)
+                return;
         fid->fd = p9_fid_close_one(table, fid->fd);
         fid->lock_fd = p9_fid_close_one(table, fid->lock_fd);
         table->locks -= fid->locks.n;
@@ -65,6 +73,12 @@ void p9_fid_free(P9FidTable *table, P9Fid *fid)
         free(fid->xattr);
         p9_node_unref(fid->node);
         free(fid);
+}
+
+void p9_fid_free(P9FidTable *table, P9Fid *fid)
+{
+        p9_table_remove(&table->table, &fid->item);
+        p9_fid_unref(table, fid);
 }
 
 void p9_fid_free_all(P9FidTable *table)
@@ -108,6 +122,7 @@ void p9_fid_set_open(P9FidTable *table, P9Fid *fid, int fd, int flags)
         assert(fid->kind == P9_FID_NODE && fid->fd < 0);
         fid->kind = S_ISDIR(fid->node->mode) ? P9_FID_DIR : P9_FID_FILE;
         fid->access = flags & O_ACCMODE;
+        fid->is_sync = flags & O_DSYNC; /* a bit of O_SYNC, too */
         fid->fd = fd;
         fid->dir_at = 0;
         table->files++;

@@ -6,6 +6,9 @@
  *               ──Txattrcreate──────> P9_FID_XATTR_SET   (its Tclunk sets the attribute)
  *   Txattrwalk makes a P9_FID_XATTR_GET.
  *
+ * A fid whose number was given up lives on, with its file open, until its requests in flight have
+ * been answered.
+ *
  * Thread: one at a time.
  */
 #pragma once
@@ -35,11 +38,13 @@ typedef struct P9Xattr {
 
 typedef struct P9Fid {
         P9TableItem item;
+        unsigned n_refs; /* the number's, and one for each request in flight */
         uint32_t id;
         uint32_t uid; /* owner of what is made through it, from Tattach; P9_NO_ID: the server's */
         P9Node *node; /* a reference */
         P9FidKind kind;
         int access;     /* O_RDONLY, O_WRONLY or O_RDWR of @fd */
+        bool is_sync;   /* each write to @fd waits until it is on the disk */
         int fd;         /* FILE, DIR: open for I/O; else FD_NONE */
         int lock_fd;    /* holds its locks if @fd can't; else FD_NONE */
         P9Locks locks;  /* FILE */
@@ -64,9 +69,12 @@ P9Fid *p9_fid_get(const P9FidTable *table, uint32_t id);
  */
 int p9_fid_new(P9FidTable *table, uint32_t id, P9Node *node, uint32_t uid, P9Fid **ret);
 
-/* Closes and frees all that it holds. */
+/* Gives the number up; closes and frees all that it holds, unless others have references. */
 void p9_fid_free(P9FidTable *table, P9Fid *fid);
 void p9_fid_free_all(P9FidTable *table);
+
+P9Fid *p9_fid_ref(P9Fid *fid);
+void p9_fid_unref(P9FidTable *table, P9Fid *fid);
 
 /*
  * An fd of the fid's file for everything but I/O: its own if it is opened, which works whatever

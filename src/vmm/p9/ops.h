@@ -3,13 +3,14 @@
  *
  * An operation gets a decoded message and, unless it is Tversion, Tattach or Tflush, its fid. It
  * returns 0 after it has put the reply's body into request->reply (the header stands there
- * already), or the negative errno that goes out as Rlerror instead.
+ * already), the negative errno that goes out as Rlerror instead, or P9_LATER: io.h answers.
  */
 #pragma once
 
 #include "vmm/p9/binds.h"
 #include "vmm/p9/codec.h"
 #include "vmm/p9/fid.h"
+#include "vmm/p9/io.h"
 #include "vmm/p9/node.h"
 #include "vmm/p9/server.h"
 #include "vmm/virtio/queue.h"
@@ -19,6 +20,10 @@
 #define P9_GETDENTS_SIZE 16384
 #define P9_DIRENTS_SIZE  (P9_GETDENTS_SIZE / 24 * 28 + 32)
 
+enum {
+        P9_LATER = 1,
+};
+
 struct P9Server {
         P9Pool pool;
         P9Tree *tree; /* what Tattach gives; the made-up root's if there are binds */
@@ -27,6 +32,7 @@ struct P9Server {
         uint32_t msize; /* 0: no session */
         bool read_only;
         uint32_t uid; /* the server's own, which new files have at first */
+        P9Flight flight;
 
         /* Of the request at hand: nothing is allocated for one. */
         uint8_t message[P9_MESSAGE_MAX];
@@ -36,8 +42,9 @@ struct P9Server {
         uint8_t entries[P9_DIRENTS_SIZE];
 };
 
-typedef struct P9Request {
+struct P9Request {
         P9Server *server;
+        uint32_t cookie; /* what the caller knows it by */
         P9Message message;
         P9Fid *fid;
         const struct iovec *in, *out; /* the guest's memory */
@@ -45,7 +52,7 @@ typedef struct P9Request {
         size_t out_size;
         WireWriter reply;
         size_t n_data; /* bytes of data in @out, right behind what @reply holds */
-} P9Request;
+};
 
 /* How much data the reply to a Tread or Treaddir may carry: the guest's wish, its buffers and
  * msize. */

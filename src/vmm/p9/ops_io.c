@@ -1,4 +1,7 @@
-/* Contents: Tread, Twrite, Tfsync, Treaddir. Data goes straight between guest memory and file. */
+/*
+ * Contents: Tread, Twrite, Tfsync, Treaddir. Data goes straight between guest memory and file. What
+ * may wait for the host goes on in io.c.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -6,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "vmm/p9/ops.h"
 
@@ -29,12 +33,67 @@ size_t p9_reply_space(const P9Request *request)
         return MIN(space, request->out_size - P9_READ_HEADER_SIZE);
 }
 
+static void p9_put_read(P9Request *request, size_t n)
+{
+        wire_put_u32(&request->reply, (uint32_t)n);
+        request->n_data = n;
+}
+
+/* What a read without waiting left to do. */
+typedef struct P9Rest {
+        unsigned n_spans; /* of server->spans; 0: nothing */
+        size_t done;      /* bytes */
+} P9Rest;
+
+/*
+ * Reads what needs no waiting. An answer with less than was asked for means the end of the file, so
+ * that is made sure of. 0, and there may be a rest; or -errno.
+ */
+static int p9_read_cached(P9Request *request, P9Speed *speed, P9Rest *rest)
+{
+        P9Server *server = request->server;
+        size_t space = p9_reply_space(request);
+
+        while (rest->n_spans > 0) {
+                off_t offset = (off_t)(request->message.io.offset + rest->done);
+                ssize_t n = preadv2(request->fid->fd, server->spans, (int)rest->n_spans, offset,
+                                    RWF_NOWAIT);
+
+                if (n < 0 && errno == EOPNOTSUPP)
+                        speed->read = P9_READ_BY_POOL;
+                if (n < 0 && (errno == EOPNOTSUPP || errno == EAGAIN))
+                        return 0;
+                if (n < 0 && rest->done == 0)
+                        return errno_neg();
+                if (n > 0)
+                        rest->done += (size_t)n;
+                rest->n_spans = 0;
+                if (n > 0 && rest->done < space)
+                        rest->n_spans = virtio_spans_slice(request->out, request->n_out,
+                                                           P9_READ_HEADER_SIZE + rest->done,
+                                                           space - rest->done, server->spans);
+        }
+        return 0;
+}
+
+static int p9_read_waiting(P9Request *request, unsigned n_spans)
+{
+        ssize_t n = preadv2(request->fid->fd, request->server->spans, (int)n_spans,
+                            (off_t)request->message.io.offset, 0);
+
+        if (n < 0)
+                return errno_neg();
+        p9_put_read(request, (size_t)n);
+        return 0;
+}
+
 int p9_do_read(P9Request *request)
 {
         P9Server *server = request->server;
         P9Fid *fid = request->fid;
-        unsigned n_spans;
-        ssize_t n;
+        P9Rest rest = {};
+        P9Speed *speed;
+        int r;
 
         if (fid->kind == P9_FID_XATTR_GET)
                 return p9_xattr_read(request);
@@ -42,14 +101,26 @@ int p9_do_read(P9Request *request)
                 return fid->kind == P9_FID_DIR ? -EISDIR : -EBADF;
         if (request->message.io.offset > INT64_MAX)
                 return -EINVAL;
-        n_spans = virtio_spans_slice(request->out, request->n_out, P9_READ_HEADER_SIZE,
-                                     p9_reply_space(request), server->spans);
-        n = preadv2(fid->fd, server->spans, (int)n_spans, (off_t)request->message.io.offset, 0);
-        if (n < 0)
-                return errno_neg();
-        wire_put_u32(&request->reply, (uint32_t)n);
-        request->n_data = (size_t)n;
+        rest.n_spans = virtio_spans_slice(request->out, request->n_out, P9_READ_HEADER_SIZE,
+                                          p9_reply_space(request), server->spans);
+        speed = p9_io_speed(server, fid);
+        if (!speed || speed->read == P9_READ_DIRECT)
+                return p9_read_waiting(request, rest.n_spans);
+        if (speed->read == P9_READ_TRIES) {
+                r = p9_read_cached(request, speed, &rest);
+                if (r < 0)
+                        return r;
+        }
+        if (rest.n_spans > 0)
+                return p9_io_begin(request, rest.n_spans, rest.done);
+        p9_put_read(request, rest.done);
         return 0;
+}
+
+/* Whether a write is done at once. */
+static bool p9_writes_at_once(const P9Fid *fid, const P9Speed *speed)
+{
+        return !speed || (speed->has_cache && !speed->is_slow && !fid->is_sync);
 }
 
 /* A file opened to append is written at its end, wherever the guest believes that to be. */
@@ -57,7 +128,9 @@ int p9_do_write(P9Request *request)
 {
         P9Server *server = request->server;
         P9Fid *fid = request->fid;
+        uint64_t start;
         unsigned n_spans;
+        P9Speed *speed;
         ssize_t n;
 
         if (fid->kind == P9_FID_XATTR_SET)
@@ -68,9 +141,15 @@ int p9_do_write(P9Request *request)
                 return -EINVAL;
         n_spans = virtio_spans_slice(request->in, request->n_in, P9_WRITE_HEADER_SIZE,
                                      request->message.io.count, server->spans);
+        speed = p9_io_speed(server, fid);
+        if (!p9_writes_at_once(fid, speed))
+                return p9_io_begin(request, n_spans, 0);
+        start = clock_now_usec();
         n = pwritev2(fid->fd, server->spans, (int)n_spans, (off_t)request->message.io.offset, 0);
         if (n < 0)
                 return errno_neg();
+        if (speed)
+                p9_io_note_write(speed, clock_now_usec() - start);
         wire_put_u32(&request->reply, (uint32_t)n);
         return 0;
 }
@@ -78,10 +157,14 @@ int p9_do_write(P9Request *request)
 int p9_do_fsync(P9Request *request)
 {
         P9Fid *fid = request->fid;
+        const P9Speed *speed;
         int r;
 
         if (fid->kind != P9_FID_FILE && fid->kind != P9_FID_DIR)
                 return -EBADF;
+        speed = p9_io_speed(request->server, fid);
+        if (speed && speed->read != P9_READ_DIRECT)
+                return p9_io_begin(request, 0, 0);
         r = request->message.fsync.data_only ? fdatasync(fid->fd) : fsync(fid->fd);
         return r < 0 ? errno_neg() : 0;
 }

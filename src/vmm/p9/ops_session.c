@@ -45,10 +45,10 @@ int p9_do_attach(P9Request *request)
         return 0;
 }
 
-/* Requests are answered in order, so the one to flush has been answered. */
+/* What isn't in flight has been answered. */
 int p9_do_flush(P9Request *request)
 {
-        return 0;
+        return p9_io_flush(request, request->message.flush.old_tag);
 }
 
 static int p9_walk_end(P9Request *request, P9Node *node)

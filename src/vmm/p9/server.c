@@ -91,6 +91,10 @@ int p9_server_new(P9Server **ret, const P9ServerConfig *config)
         server->read_only = config->read_only;
         server->pool.nodes_max = config->limits.nodes;
         server->pool.fds_max = MAX(config->limits.paths, (unsigned)P9_PATHS_MIN);
+        server->flight.pool = config->pool;
+        server->flight.answered = config->answered;
+        server->flight.userdata = config->userdata;
+        list_init(&server->flight.requests);
         umask(0);
         p9_pool_init(&server->pool, config->proc_fd);
         r = p9_server_plant(server, TAKE_FD(root_fd));
@@ -108,10 +112,16 @@ void p9_server_reset(P9Server *server)
         server->msize = 0;
 }
 
+void p9_server_cancel(P9Server *server)
+{
+        p9_io_cancel_all(server);
+}
+
 P9Server *p9_server_free(P9Server *server)
 {
         if (!server)
                 return NULL;
+        assert(list_is_empty(&server->flight.requests));
         p9_server_reset(server);
         if (server->binds.tree)
                 p9_binds_done(&server->binds);
@@ -224,8 +234,9 @@ static size_t p9_spans_size(const struct iovec *spans, unsigned n)
         return size;
 }
 
-int p9_server_handle(P9Server *server, const struct iovec *request, unsigned n_request,
-                     const struct iovec *reply, unsigned n_reply, size_t *ret_size)
+int p9_server_begin(P9Server *server, uint32_t cookie, const struct iovec *request,
+                    unsigned n_request, const struct iovec *reply, unsigned n_reply,
+                    size_t *ret_size)
 {
         P9Request self; /* not cleared: its names are large, and the decoder fills what it uses */
         P9Header *header = &self.message.header;
@@ -235,6 +246,7 @@ int p9_server_handle(P9Server *server, const struct iovec *request, unsigned n_r
         if (n_request > VIRTIO_QUEUE_SIZE_MAX || n_reply > VIRTIO_QUEUE_SIZE_MAX)
                 return P9_SERVER_E_FRAME;
         self.server = server;
+        self.cookie = cookie;
         self.fid = NULL;
         self.in = request;
         self.n_in = n_request;
@@ -251,6 +263,8 @@ int p9_server_handle(P9Server *server, const struct iovec *request, unsigned n_r
         r = p9_request_decode(&self, first);
         if (r == 0)
                 r = p9_request_run(&self);
+        if (r == P9_LATER)
+                return P9_SERVER_E_LATER;
         if (r == 0)
                 r = p9_request_finish(&self);
         if (r < 0)
@@ -258,4 +272,11 @@ int p9_server_handle(P9Server *server, const struct iovec *request, unsigned n_r
         virtio_spans_write(reply, n_reply, 0, server->answer, self.reply.at);
         *ret_size = self.reply.at + self.n_data;
         return 0;
+}
+
+int p9_server_handle(P9Server *server, const struct iovec *request, unsigned n_request,
+                     const struct iovec *reply, unsigned n_reply, size_t *ret_size)
+{
+        assert(!server->flight.pool);
+        return p9_server_begin(server, 0, request, n_request, reply, n_reply, ret_size);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -11,6 +12,9 @@
 #define VIRTIO_COMMON_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
 
 #define VIRTIO_FAILURES_LOGGED 8
+
+/* How long the machine's I/O thread waits at most, and all else with it. */
+#define VIRTIO_ENTER_USEC (200 * USEC_PER_MSEC)
 
 /* Marks one device's state in a template. */
 #define VIRTIO_STATE_MAGIC 0x76446576U
@@ -49,6 +53,17 @@ void virtio_device_take_thread(VirtioDevice *device, IoThread *thread)
 int virtio_device_try_enter(VirtioDevice *device)
 {
         return device->thread ? iothread_try_enter(device->thread) : 0;
+}
+
+int virtio_device_enter(VirtioDevice *device)
+{
+        uint64_t deadline = clock_now_usec() + clock_limit_usec(VIRTIO_ENTER_USEC);
+        int r;
+
+        do
+                r = virtio_device_try_enter(device);
+        while (r == -EAGAIN && clock_now_usec() < deadline);
+        return r < 0 ? -EBUSY : 0;
 }
 
 void virtio_device_leave(VirtioDevice *device)

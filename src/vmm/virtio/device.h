@@ -162,6 +162,9 @@ void virtio_device_take_thread(VirtioDevice *device, IoThread *thread);
  * below but what says otherwise. 0, or -EAGAIN: it is busy for longer; see iothread_try_enter().
  */
 int virtio_device_try_enter(VirtioDevice *device);
+
+/* The same for what the supervisor asks of a device, which waits a little longer: 0, or -EBUSY. */
+int virtio_device_enter(VirtioDevice *device);
 void virtio_device_leave(VirtioDevice *device);
 
 /* Takes no more requests and has those in flight end. 0, or -EAGAIN: some still are; come back. */

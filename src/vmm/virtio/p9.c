@@ -1,4 +1,7 @@
-/* virtio-9p; see p9.h. All the work is in vmm/p9: this hands chains over. */
+/*
+ * virtio-9p; see p9.h. All the work is in vmm/p9: this hands chains over, and gives them back when
+ * they are answered, at once or later.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +21,9 @@
 
 typedef struct VirtioP9 {
         VirtioDevice device;
+        Pool pool;
         P9Server *server;
+        uint32_t rooms[P9_QUEUE_SIZE]; /* by head: what requests in flight paid for answers */
         uint8_t config[2 + VIRTIO_P9_TAG_MAX];
 } VirtioP9;
 
@@ -38,23 +43,49 @@ static void p9_reset(VirtioDevice *device)
         p9_server_reset(p9_from_device(device)->server);
 }
 
-static int p9_answer(VirtioP9 *p9, VirtioQueue *queue, const VirtioChain *chain)
+static void p9_cancel(VirtioDevice *device)
+{
+        p9_server_cancel(p9_from_device(device)->server);
+}
+
+/* The request whose chain has this head was answered. The guest hears of it by who called. */
+static void p9_answered(void *userdata, uint32_t head, size_t size)
+{
+        VirtioP9 *p9 = userdata;
+
+        virtio_count(&p9->device.counters.bytes_to_guest, size);
+        /* Once for each: a guest may have used the head for another meanwhile. */
+        if (p9->rooms[head] > size)
+                virtio_device_refund(&p9->device, p9->rooms[head] - size);
+        p9->rooms[head] = 0;
+        virtio_queue_push(&p9->device.queues[0], (uint16_t)head, (uint32_t)size);
+}
+
+static void p9_settled(void *userdata)
+{
+        virtio_device_signal(&((VirtioP9 *)userdata)->device, 0);
+}
+
+static int p9_serve(VirtioP9 *p9, VirtioQueue *queue, const VirtioChain *chain)
 {
         size_t written;
-        int r = p9_server_handle(p9->server, chain->readable, chain->n_readable, chain->writable,
-                                 chain->n_writable, &written);
+        int r = p9_server_begin(p9->server, chain->head, chain->readable, chain->n_readable,
+                                chain->writable, chain->n_writable, &written);
 
-        if (r != 0)
-                return VIRTIO_QUEUE_E_BROKEN; /* P9_SERVER_E_FRAME: nothing to answer to */
+        if (r == P9_SERVER_E_FRAME) {
+                /* Nothing to answer to. */
+                virtio_queue_push(queue, chain->head, 0);
+                return VIRTIO_QUEUE_E_BROKEN;
+        }
         virtio_count(&p9->device.counters.requests, 1);
         virtio_count(&p9->device.counters.bytes_from_guest, chain->readable_size);
-        virtio_count(&p9->device.counters.bytes_to_guest, written);
-        virtio_device_refund(&p9->device, chain->writable_size - written);
-        virtio_queue_push(queue, chain->head, (uint32_t)written);
+        p9->rooms[chain->head] = chain->writable_size;
+        if (r == 0)
+                p9_answered(p9, chain->head, written);
         return 0;
 }
 
-/* Answers all that is there, then tells the guest once. */
+/* Serves all that is there, then tells the guest once. */
 static int p9_notify(VirtioDevice *device, unsigned index)
 {
         VirtioQueue *queue = &device->queues[index];
@@ -62,7 +93,7 @@ static int p9_notify(VirtioDevice *device, unsigned index)
         int r;
 
         while ((r = virtio_device_pop(device, index, &chain)) == 0) {
-                r = p9_answer(p9_from_device(device), queue, &chain);
+                r = p9_serve(p9_from_device(device), queue, &chain);
                 if (r != 0)
                         break;
         }
@@ -97,6 +128,7 @@ static VirtioDevice *p9_free(VirtioDevice *device)
         VirtioP9 *p9 = p9_from_device(device);
 
         p9_server_free(p9->server);
+        pool_done(&p9->pool);
         free(p9);
         return NULL;
 }
@@ -111,6 +143,7 @@ static const VirtioDeviceOps p9_ops = {
         .is_paced = true,
         .config_read = p9_config_read,
         .reset = p9_reset,
+        .cancel = p9_cancel,
         .notify = p9_notify,
         .save = p9_save,
         .load = p9_load,
@@ -126,6 +159,7 @@ int virtio_p9_new(Loop *loop, const GuestMemory *memory, const VirtioP9Config *c
                 .proc_fd = config->proc_fd,
                 .read_only = config->read_only,
                 .limits = p9_limits_for(P9_FDS),
+                .answered = p9_answered,
         };
         VirtioP9 *p9;
         int r;
@@ -138,9 +172,20 @@ int virtio_p9_new(Loop *loop, const GuestMemory *memory, const VirtioP9Config *c
         virtio_device_init(&p9->device, &p9_ops, loop, memory);
         p9->config[0] = (uint8_t)size;
         memcpy(p9->config + 2, config->tag, size);
-        server.root_fd = TAKE_FD(root_fd);
-        r = p9_server_new(&p9->server, &server);
+        r = pool_init(&p9->pool, &(PoolConfig){
+                                         .loop = loop,
+                                         .name = "9p pool",
+                                         .settled = p9_settled,
+                                         .userdata = p9,
+                                 });
+        if (r == 0) {
+                server.root_fd = TAKE_FD(root_fd);
+                server.pool = &p9->pool;
+                server.userdata = p9;
+                r = p9_server_new(&p9->server, &server);
+        }
         if (r < 0) {
+                pool_done(&p9->pool);
                 free(p9);
                 return r;
         }

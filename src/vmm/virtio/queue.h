@@ -99,7 +99,8 @@ bool virtio_queue_is_live(const VirtioQueue *queue);
 /*
  * Takes the next request. 0, VIRTIO_QUEUE_E_EMPTY (also while not started) or
  * VIRTIO_QUEUE_E_BROKEN. @ret is written only on 0; nothing in it has to be freed. A popped chain
- * is pushed once (any order, any time before the next reset), or put back.
+ * is pushed once (any order, any time before the next reset), or put back: also when the queue broke
+ * or was stopped meanwhile, for it is in flight until then.
  */
 int virtio_queue_pop(VirtioQueue *queue, VirtioChain *ret);
 

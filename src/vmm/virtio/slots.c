@@ -9,8 +9,7 @@
 #include "base/log.h"
 #include "vmm/virtio/slots.h"
 
-/* For requests in flight: before a device is called busy, and before the end goes on without it. */
-#define SLOT_BUSY_USEC (200 * USEC_PER_MSEC)
+/* How long the end waits for requests in flight. */
 #define SLOTS_END_USEC (2 * USEC_PER_SEC)
 
 int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_t *gsis, unsigned n)
@@ -188,16 +187,6 @@ int virtio_slot_write(VirtioSlot *slot, uint32_t offset, const void *data, unsig
         return r;
 }
 
-static int slot_enter_by(VirtioDevice *device, uint64_t deadline_usec)
-{
-        int r;
-
-        do
-                r = virtio_device_try_enter(device);
-        while (r == -EAGAIN && clock_now_usec() < deadline_usec);
-        return r;
-}
-
 /* For a visitor of the device, who leaves it. */
 static void slot_empty(VirtioSlot *slot, VirtioDevice *device)
 {
@@ -211,17 +200,29 @@ static void slot_empty(VirtioSlot *slot, VirtioDevice *device)
 int virtio_slots_unplug(VirtioSlots *slots, uint32_t index)
 {
         VirtioDevice *device = virtio_slots_device(slots, index);
+        int r;
 
         if (!device)
                 return -ENODEV;
-        if (slot_enter_by(device, clock_now_usec() + clock_limit_usec(SLOT_BUSY_USEC)) < 0)
-                return -EBUSY;
+        r = virtio_device_enter(device);
+        if (r < 0)
+                return r;
         if (virtio_device_is_busy(device)) {
                 virtio_device_leave(device);
                 return -EBUSY;
         }
         slot_empty(&slots->slots[index], device);
         return 0;
+}
+
+static int slot_enter_by(VirtioDevice *device, uint64_t deadline_usec)
+{
+        int r;
+
+        do
+                r = virtio_device_try_enter(device);
+        while (r == -EAGAIN && clock_now_usec() < deadline_usec);
+        return r;
 }
 
 /* Waits until nothing of the device is in flight. 0, and the caller is its visitor; or -EBUSY. */

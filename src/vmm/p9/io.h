@@ -1,0 +1,79 @@
+/*
+ * Requests in flight: Tread, Twrite and Tfsync that may have to wait for the host are done by a pool
+ * of threads (thread/pool.h), so that a slow file keeps no other waiting.
+ *
+ *   Tread    first what the page cache has (RWF_NOWAIT, which Linux's own file systems on disks
+ *            know); the rest by the pool. Files of tmpfs don't wait; those of FUSE, of the network
+ *            and of whatever else can't say, always go to the pool.
+ *   Twrite   into the page cache at once, unless the file system is not one of those that have one of
+ *            their own, or was slow the last time; O_SYNC files always by the pool.
+ *   Tfsync   always by the pool, but on tmpfs.
+ *
+ * All others are answered one after the other. They change or look at the tree of nodes, whose
+ * rules (node.h) need an order, and the client waits for each anyway. So a Tgetattr that waits keeps
+ * its export, and nothing else: what may wait for ever wants an export of its own.
+ *
+ * Order is what a local kernel gives: none between requests that are in flight together. What was
+ * answered is there for all that come later; O_APPEND is the host kernel's; a Tfsync is about the
+ * writes that were answered before it was sent.
+ *
+ * A request in flight holds its fid, whose file is closed after the answer, whatever becomes of the
+ * number. Tflush has the request end early if it can, and is answered behind it (flush(5)).
+ *
+ * Thread: the server's, but p9_io_run(), which touches its own request only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "vmm/thread/pool.h"
+
+typedef struct P9Request P9Request;
+typedef struct P9Server P9Server;
+typedef struct P9Fid P9Fid;
+
+typedef enum P9ReadWay {
+        P9_READ_TRIES, /* the cache first */
+        P9_READ_DIRECT,
+        P9_READ_BY_POOL,
+} P9ReadWay;
+
+/* How the files of one host device are read and written; learned as it goes. */
+typedef struct P9Speed {
+        uint64_t device;
+        P9ReadWay read;
+        bool has_cache; /* writes go to memory first */
+        bool is_slow;   /* a write took long: the next ones go to the pool until one doesn't */
+} P9Speed;
+
+#define P9_SPEEDS_MAX 16
+
+/* All of a server's. */
+typedef struct P9Flight {
+        Pool *pool; /* borrowed; NULL: nothing is ever in flight */
+        void (*answered)(void *userdata, uint32_t cookie, size_t size);
+        void *userdata;
+        List requests;
+        P9Speed speeds[P9_SPEEDS_MAX];
+        unsigned n_speeds;
+} P9Flight;
+
+/* How the fid's file is read and written; NULL: there is no pool to go to. */
+P9Speed *p9_io_speed(P9Server *server, P9Fid *fid);
+
+/* Takes note of how long a write took that was done at once. */
+void p9_io_note_write(P9Speed *speed, uint64_t usec);
+
+/*
+ * Sends the request to the pool: its data is the first @n_spans of server->spans, and @done bytes of
+ * it have been read already. P9_LATER or -errno.
+ */
+int p9_io_begin(P9Request *request, unsigned n_spans, size_t done);
+
+/* A Tflush of @old_tag: 0, it can be answered; P9_LATER; or -errno. */
+int p9_io_flush(P9Request *request, uint16_t old_tag);
+
+/* Has all requests end soon; those that have not begun end at once. */
+void p9_io_cancel_all(P9Server *server);
