@@ -167,7 +167,7 @@ static void machine_retry_accesses(Machine *machine)
         uint64_t now = clock_now_usec();
 
         if (machine->retry_end_usec == 0)
-                machine->retry_end_usec = now + clock_limit_usec(MACHINE_RETRY_LIMIT);
+                machine->retry_end_usec = now + machine->retry_limit_usec;
         if (now >= machine->retry_end_usec)
                 machine_end(machine, CONTROL_END_DEVICE_ERROR,
                             "the guest resets a device whose requests to the host do not end");
@@ -233,6 +233,7 @@ int machine_init(Machine *machine, Loop *loop, const MachineEvents *events)
                 .vm = {.kvm_fd = FD_NONE, .vm_fd = FD_NONE},
                 .console = {.fd = FD_NONE, .timer_fd = FD_NONE},
                 .serial_fd = FD_NONE,
+                .retry_limit_usec = clock_limit_usec(MACHINE_RETRY_LIMIT),
         };
         pthread_mutex_init(&machine->board_lock, NULL);
         pthread_mutex_init(&machine->gate_lock, NULL);

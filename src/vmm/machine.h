@@ -102,6 +102,7 @@ struct Machine {
 
         LoopTimer retry;         /* accesses that wait for a device's thread */
         uint64_t retry_end_usec; /* until when; 0: none waits */
+        uint64_t retry_limit_usec;
 
         pthread_mutex_t news_lock;
         MachineNews news;

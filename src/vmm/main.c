@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,8 @@ int main(int argc, char **argv)
         r = options_parse(argc, argv, &options);
         if (r > 0)
                 return r - 1;
+        /* Threads share the heap: a second one costs more memory than waiting for the first costs time. */
+        mallopt(M_ARENA_MAX, 1);
         /* A stream whose reader is gone is an error to handle, not a reason to die. */
         signal(SIGPIPE, SIG_IGN);
         return run(&options, start_usec);

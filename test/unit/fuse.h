@@ -1,6 +1,6 @@
 /*
- * A FUSE file system with one file, "slow", that keeps READ, WRITE and FSYNC waiting for as long as a
- * test wants. It speaks to /dev/fuse itself (linux/fuse.h) and is a process of its own: were it a
+ * A FUSE file system with one file, "slow", that keeps READ, WRITE, FSYNC and GETATTR waiting for as
+ * long as a test wants. It speaks to /dev/fuse itself (linux/fuse.h) and is a process of its own: were it a
  * thread of the test, one that waits for it couldn't be killed. Needs root.
  */
 #pragma once
@@ -37,6 +37,7 @@ typedef struct Fuse {
 typedef struct FuseServer {
         int fd, commands, events;
         bool holds, heeds; /* holds requests back; lets them be interrupted */
+        bool holds_attributes;
         struct {
                 uint64_t unique;
                 uint32_t opcode, size;
@@ -75,15 +76,18 @@ static inline struct fuse_attr fuse_attributes(uint64_t node)
         };
 }
 
-/* READ, WRITE, FSYNC: as if all went well. */
+/* READ, WRITE, FSYNC, GETATTR (@size is the node then): as if all went well. */
 static inline void fuse_do_io(FuseServer *server, uint64_t unique, uint32_t opcode, uint32_t size)
 {
         static uint8_t data[65536];
         struct fuse_write_out written = {.size = size};
+        struct fuse_attr_out attributes = {.attr = fuse_attributes(size)};
 
         memset(data, 's', sizeof(data));
         if (opcode == FUSE_READ)
                 fuse_answer(server, unique, 0, data, size < sizeof(data) ? size : sizeof(data));
+        else if (opcode == FUSE_GETATTR)
+                fuse_answer(server, unique, 0, &attributes, sizeof(attributes));
         else if (opcode == FUSE_WRITE)
                 fuse_answer(server, unique, 0, &written, sizeof(written));
         else
@@ -126,7 +130,6 @@ static inline void fuse_on_lookup(FuseServer *server, uint64_t unique, const cha
         struct fuse_entry_out entry = {
                 .nodeid = FUSE_FILE_NODE,
                 .entry_valid = 1,
-                .attr_valid = 1,
                 .attr = fuse_attributes(FUSE_FILE_NODE),
         };
 
@@ -144,10 +147,7 @@ static inline void fuse_on_request(FuseServer *server, const uint8_t *bytes)
                 .max_readahead = 65536,
                 .time_gran = 1,
         };
-        struct fuse_attr_out attributes = {
-                .attr_valid = 1,
-                .attr = fuse_attributes(header->nodeid),
-        };
+        struct fuse_attr_out attributes = {.attr = fuse_attributes(header->nodeid)};
         /* Each read and write comes here, none is answered by the page cache. */
         struct fuse_open_out opened = {.open_flags = FOPEN_DIRECT_IO};
         struct fuse_statfs_out statfs = {.st = {.bsize = 4096, .namelen = 255}};
@@ -160,6 +160,11 @@ static inline void fuse_on_request(FuseServer *server, const uint8_t *bytes)
                 fuse_on_lookup(server, header->unique, body);
                 break;
         case FUSE_GETATTR:
+                if (server->holds_attributes)
+                        fuse_on_io(server, header, (uint32_t)header->nodeid);
+                else
+                        fuse_do_io(server, header->unique, FUSE_GETATTR, (uint32_t)header->nodeid);
+                break;
         case FUSE_SETATTR:
                 fuse_answer(server, header->unique, 0, &attributes, sizeof(attributes));
                 break;
@@ -200,9 +205,9 @@ static inline void fuse_on_command(FuseServer *server)
 
         if (read(server->commands, &command, 1) != 1)
                 _exit(0);
-        server->holds = command == 'h';
-        if (command == 'i')
-                server->heeds = server->holds = true;
+        server->holds = command != 'r';
+        server->heeds = command == 'i';
+        server->holds_attributes = command == 'a';
         while (command == 'r' && server->n_held > 0) {
                 server->n_held--;
                 fuse_do_io(server, server->held[server->n_held].unique,
@@ -287,6 +292,12 @@ static inline void fuse_command(Fuse *fuse, char command)
 
         unit_assert_int(write(fuse->commands, &command, 1), 1);
         unit_assert_int(read(fuse->commands, &answer, 1), 1);
+}
+
+/* GETATTR waits, too. */
+static inline void fuse_hold_attributes(Fuse *fuse)
+{
+        fuse_command(fuse, 'a');
 }
 
 /* Requests wait from now on; if they @heed signals they end by them. */

@@ -15,7 +15,7 @@
 /* Not in linux/magic.h. */
 #define P9_XFS_MAGIC 0x58465342U
 
-/* A write that takes longer sends the next ones to the pool, one that is that quick none. */
+/* What takes longer sends the next ones to the pool, one that is that quick none. */
 #define P9_SLOW_USEC  (10 * USEC_PER_MSEC)
 #define P9_QUICK_USEC (2 * USEC_PER_MSEC)
 
@@ -59,7 +59,8 @@ typedef struct P9Io {
 static bool p9_magic_has_cache(uint32_t magic)
 {
         switch (magic) {
-        case EXT4_SUPER_MAGIC: /* also ext2 and ext3 */
+        case OVERLAYFS_SUPER_MAGIC: /* as a rule */
+        case EXT4_SUPER_MAGIC:      /* also ext2 and ext3 */
         case P9_XFS_MAGIC:
         case BTRFS_SUPER_MAGIC:
         case F2FS_SUPER_MAGIC:
@@ -77,8 +78,9 @@ static P9Speed p9_speed_of(const P9Fid *fid, uint64_t device)
 
         if (fstatfs(fid->fd, &st) < 0)
                 return speed;
-        if (st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC)
-                speed.read = P9_READ_DIRECT;
+        speed.is_memory = st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC;
+        if (speed.is_memory || st.f_type == OVERLAYFS_SUPER_MAGIC)
+                speed.read = P9_READ_AT_ONCE;
         speed.has_cache = p9_magic_has_cache((uint32_t)st.f_type);
         return speed;
 }
@@ -105,7 +107,7 @@ P9Speed *p9_io_speed(P9Server *server, P9Fid *fid)
         return speed;
 }
 
-void p9_io_note_write(P9Speed *speed, uint64_t usec)
+void p9_io_note(P9Speed *speed, uint64_t usec)
 {
         if (usec >= P9_SLOW_USEC)
                 speed->is_slow = true;
@@ -210,8 +212,8 @@ static void p9_io_done(PoolJob *job)
 {
         P9Io *io = CONTAINER_OF(job, P9Io, job);
 
-        if (io->type == P9_TWRITE)
-                p9_io_note_write(io->speed, io->usec);
+        if (io->type == P9_TWRITE || (io->type == P9_TREAD && io->speed->read == P9_READ_AT_ONCE))
+                p9_io_note(io->speed, io->usec);
         p9_io_end(io);
 }
 

@@ -2,12 +2,13 @@
  * Requests in flight: Tread, Twrite and Tfsync that may have to wait for the host are done by a pool
  * of threads (thread/pool.h), so that a slow file keeps no other waiting.
  *
- *   Tread    first what the page cache has (RWF_NOWAIT, which Linux's own file systems on disks
- *            know); the rest by the pool. Files of tmpfs don't wait; those of FUSE, of the network
- *            and of whatever else can't say, always go to the pool.
- *   Twrite   into the page cache at once, unless the file system is not one of those that have one of
- *            their own, or was slow the last time; O_SYNC files always by the pool.
- *   Tfsync   always by the pool, but on tmpfs.
+ *   Tread    first what the page cache has (RWF_NOWAIT, which ext4, xfs, btrfs and f2fs know); the
+ *            rest by the pool. Those of tmpfs and overlayfs, which don't know it (Linux 6.1, 6.18),
+ *            are waited for unless the last one took long. Those of FUSE, of the network and of
+ *            whatever else doesn't, which may wait for ever, always go to the pool.
+ *   Twrite   into the page cache at once, unless the file system isn't one of those above, or the
+ *            last one took long; files opened with O_SYNC or O_DSYNC by the pool.
+ *   Tfsync   by the pool, but on tmpfs.
  *
  * All others are answered one after the other. They change or look at the tree of nodes, whose
  * rules (node.h) need an order, and the client waits for each anyway. So a Tgetattr that waits keeps
@@ -36,7 +37,7 @@ typedef struct P9Fid P9Fid;
 
 typedef enum P9ReadWay {
         P9_READ_TRIES, /* the cache first */
-        P9_READ_DIRECT,
+        P9_READ_AT_ONCE,
         P9_READ_BY_POOL,
 } P9ReadWay;
 
@@ -45,7 +46,8 @@ typedef struct P9Speed {
         uint64_t device;
         P9ReadWay read;
         bool has_cache; /* writes go to memory first */
-        bool is_slow;   /* a write took long: the next ones go to the pool until one doesn't */
+        bool is_memory; /* and nowhere else */
+        bool is_slow;   /* what is done at once took long: the pool does it until it doesn't */
 } P9Speed;
 
 #define P9_SPEEDS_MAX 16
@@ -63,8 +65,8 @@ typedef struct P9Flight {
 /* How the fid's file is read and written; NULL: there is no pool to go to. */
 P9Speed *p9_io_speed(P9Server *server, P9Fid *fid);
 
-/* Takes note of how long a write took that was done at once. */
-void p9_io_note_write(P9Speed *speed, uint64_t usec);
+/* Takes note of how long something took that is done at once. */
+void p9_io_note(P9Speed *speed, uint64_t usec);
 
 /*
  * Sends the request to the pool: its data is the first @n_spans of server->spans, and @done bytes of

@@ -39,6 +39,14 @@ static void p9_put_read(P9Request *request, size_t n)
         request->n_data = n;
 }
 
+/* The smallest unit of a page cache, on any host. */
+#define P9_PAGE_SIZE 4096
+
+static bool p9_is_page_end(const P9Request *request, size_t done)
+{
+        return (request->message.io.offset + done) % P9_PAGE_SIZE == 0;
+}
+
 /* What a read without waiting left to do. */
 typedef struct P9Rest {
         unsigned n_spans; /* of server->spans; 0: nothing */
@@ -46,8 +54,9 @@ typedef struct P9Rest {
 } P9Rest;
 
 /*
- * Reads what needs no waiting. An answer with less than was asked for means the end of the file, so
- * that is made sure of. 0, and there may be a rest; or -errno.
+ * Reads what needs no waiting. An answer with less than was asked for means the end of the file: one
+ * that may have ended where the next page isn't in memory is gone on with. 0, and there may be a
+ * rest; or -errno.
  */
 static int p9_read_cached(P9Request *request, P9Speed *speed, P9Rest *rest)
 {
@@ -68,7 +77,7 @@ static int p9_read_cached(P9Request *request, P9Speed *speed, P9Rest *rest)
                 if (n > 0)
                         rest->done += (size_t)n;
                 rest->n_spans = 0;
-                if (n > 0 && rest->done < space)
+                if (n > 0 && rest->done < space && p9_is_page_end(request, rest->done))
                         rest->n_spans = virtio_spans_slice(request->out, request->n_out,
                                                            P9_READ_HEADER_SIZE + rest->done,
                                                            space - rest->done, server->spans);
@@ -76,13 +85,17 @@ static int p9_read_cached(P9Request *request, P9Speed *speed, P9Rest *rest)
         return 0;
 }
 
-static int p9_read_waiting(P9Request *request, unsigned n_spans)
+/* @speed may be NULL. */
+static int p9_read_waiting(P9Request *request, P9Speed *speed, unsigned n_spans)
 {
+        uint64_t start = speed ? clock_now_usec() : 0;
         ssize_t n = preadv2(request->fid->fd, request->server->spans, (int)n_spans,
                             (off_t)request->message.io.offset, 0);
 
         if (n < 0)
                 return errno_neg();
+        if (speed)
+                p9_io_note(speed, clock_now_usec() - start);
         p9_put_read(request, (size_t)n);
         return 0;
 }
@@ -104,8 +117,8 @@ int p9_do_read(P9Request *request)
         rest.n_spans = virtio_spans_slice(request->out, request->n_out, P9_READ_HEADER_SIZE,
                                           p9_reply_space(request), server->spans);
         speed = p9_io_speed(server, fid);
-        if (!speed || speed->read == P9_READ_DIRECT)
-                return p9_read_waiting(request, rest.n_spans);
+        if (!speed || (speed->read == P9_READ_AT_ONCE && !speed->is_slow))
+                return p9_read_waiting(request, speed, rest.n_spans);
         if (speed->read == P9_READ_TRIES) {
                 r = p9_read_cached(request, speed, &rest);
                 if (r < 0)
@@ -149,7 +162,7 @@ int p9_do_write(P9Request *request)
         if (n < 0)
                 return errno_neg();
         if (speed)
-                p9_io_note_write(speed, clock_now_usec() - start);
+                p9_io_note(speed, clock_now_usec() - start);
         wire_put_u32(&request->reply, (uint32_t)n);
         return 0;
 }
@@ -163,7 +176,7 @@ int p9_do_fsync(P9Request *request)
         if (fid->kind != P9_FID_FILE && fid->kind != P9_FID_DIR)
                 return -EBADF;
         speed = p9_io_speed(request->server, fid);
-        if (speed && speed->read != P9_READ_DIRECT)
+        if (speed && !speed->is_memory)
                 return p9_io_begin(request, 0, 0);
         r = request->message.fsync.data_only ? fdatasync(fid->fd) : fsync(fid->fd);
         return r < 0 ? errno_neg() : 0;

@@ -78,5 +78,6 @@ void payload_main(const HandoffBlock *handoff)
         run(cases_virtio, handoff);
         run(cases_hostile, handoff);
         run(cases_blk, handoff);
+        run(cases_p9, handoff);
         fail("no case has this name", 0);
 }

@@ -17,7 +17,7 @@ typedef struct Case {
 } Case;
 
 /* Each ends with a nameless one. */
-extern const Case cases_board[], cases_virtio[], cases_hostile[], cases_blk[];
+extern const Case cases_board[], cases_virtio[], cases_hostile[], cases_blk[], cases_p9[];
 
 static inline void port_write(uint16_t port, uint8_t value)
 {
