@@ -129,12 +129,15 @@ static void on_phase_reset(Board *board, uint8_t phase)
         uint8_t state[4096];
         WireWriter writer = wire_writer(state, sizeof(state));
         VirtioSlots *slots = &board->machine.slots;
+        VirtioDevice *device = virtio_slots_device(slots, SLOT);
 
         if (phase != 211)
                 return;
         fuse_wait_held(&test.fuse);
         unit_assert_int(virtio_slots_unplug(slots, SLOT), -EBUSY);
+        unit_assert_int(virtio_device_enter(device), 0);
         unit_assert_int(virtio_mmio_save(&slots->slots[SLOT].mmio, &writer), -EBUSY);
+        virtio_device_leave(device);
         acknowledge(board);
         release_soon(board);
 }
