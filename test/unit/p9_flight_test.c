@@ -289,24 +289,29 @@ static void start_slow(unsigned i)
         fuse_wait_held(&guest.fuse);
 }
 
-/* A local file is served at once, by the same server, while all threads wait for the slow one. */
+/* A local file is served at once, by the same server, while all that may wait for the slow one do. */
 static void test_beside(void)
 {
         if (!begin(true))
                 return;
         unit_assert(start_read(20, 1)); /* now its pages are known to be there */
         fuse_hold(&guest.fuse, false);
-        for (unsigned i = 0; i < POOL_THREADS_MAX; i++)
+        for (unsigned i = 0; i < P9_ENDLESS_MAX; i++)
                 start_slow(i);
-        unit_assert(!start_read(POOL_THREADS_MAX, 2)); /* no thread is left for it */
+        for (unsigned i = P9_ENDLESS_MAX; i < 10; i++)
+                unit_assert(!start_read(i, 2)); /* no thread is left for them */
+        /* But for this, which has to wait for its disk. */
+        if (!start_fsync(10, 1))
+                wait_call(10);
+        unit_assert_int(result_of(10), 0);
         for (unsigned i = 20; i < 40; i++) {
                 unit_assert(start_read(i, 1));
                 unit_assert_int(count_of(i), 4096);
         }
-        for (unsigned i = 0; i <= POOL_THREADS_MAX; i++)
+        for (unsigned i = 0; i < 10; i++)
                 unit_assert(!guest.calls[i].answered);
         fuse_release(&guest.fuse);
-        for (unsigned i = 0; i <= POOL_THREADS_MAX; i++) {
+        for (unsigned i = 0; i < 10; i++) {
                 wait_call(i);
                 unit_assert_int(count_of(i), 4096);
                 unit_assert_int(guest.calls[i].out[P9_READ_HEADER_SIZE + 4095], 's');
@@ -356,7 +361,7 @@ static void test_flush_stuck(void)
         if (!begin(true))
                 return;
         fuse_hold(&guest.fuse, false);
-        for (unsigned i = 0; i < POOL_THREADS_MAX; i++)
+        for (unsigned i = 0; i < P9_ENDLESS_MAX; i++)
                 start_slow(i);
         unit_assert(!start_read(10, 2));
         unit_assert(start_flush(11, 10));
@@ -371,7 +376,7 @@ static void test_flush_stuck(void)
         wait_call(13);
         unit_assert(guest.calls[0].order < guest.calls[12].order);
         unit_assert(guest.calls[12].order < guest.calls[13].order);
-        for (unsigned i = 0; i < POOL_THREADS_MAX; i++)
+        for (unsigned i = 0; i < P9_ENDLESS_MAX; i++)
                 wait_call(i);
         end();
 }
@@ -420,12 +425,12 @@ static void test_cancel(void)
         if (!begin(true))
                 return;
         fuse_hold(&guest.fuse, true);
-        for (unsigned i = 0; i < POOL_THREADS_MAX; i++)
+        for (unsigned i = 0; i < P9_ENDLESS_MAX; i++)
                 start_slow(i);
         unit_assert(!start_read(10, 2));
         p9_server_cancel(guest.server);
         unit_assert(guest.calls[10].answered); /* had not begun */
-        for (unsigned i = 0; i < POOL_THREADS_MAX; i++) {
+        for (unsigned i = 0; i < P9_ENDLESS_MAX; i++) {
                 wait_call(i);
                 unit_assert_int(count_of(i), -EINTR);
         }

@@ -40,6 +40,9 @@ typedef struct P9Io {
         List link; /* in the flight's requests */
         List flushes;
         P9Place place;
+        bool is_endless; /* may wait for ever, and its turn is limited */
+        bool is_in_pool;
+        List turn; /* in the flight's endless ones, until it is its turn */
 
         /* All that the thread looks at. */
         uint8_t type;
@@ -192,10 +195,25 @@ static void p9_flush_answer(P9Flight *flight, P9Flush *flush)
         free(flush);
 }
 
+static void p9_io_submit(P9Io *io);
+
+/* An endless request has left the pool: it's the turn of the next. */
+static void p9_flight_go_on(P9Flight *flight)
+{
+        List *item = list_first(&flight->endless);
+
+        flight->n_endless--;
+        if (!item)
+                return;
+        list_remove(item);
+        p9_io_submit(LIST_ENTRY(item, P9Io, turn));
+}
+
 /* Answers, then those that wait for the answer, and frees. */
 static void p9_io_end(P9Io *io)
 {
         P9Flight *flight = &io->server->flight;
+        bool was_endless = io->is_endless && io->is_in_pool;
         List *item;
 
         list_remove(&io->link);
@@ -206,6 +224,8 @@ static void p9_io_end(P9Io *io)
         }
         p9_fid_unref(&io->server->fids, io->fid);
         free(io);
+        if (was_endless)
+                p9_flight_go_on(flight);
 }
 
 static void p9_io_done(PoolJob *job)
@@ -215,6 +235,23 @@ static void p9_io_done(PoolJob *job)
         if (io->type == P9_TWRITE || (io->type == P9_TREAD && io->speed->read == P9_READ_AT_ONCE))
                 p9_io_note(io->speed, io->usec);
         p9_io_end(io);
+}
+
+static void p9_io_submit(P9Io *io)
+{
+        P9Flight *flight = &io->server->flight;
+
+        if (io->is_endless && flight->n_endless == P9_ENDLESS_MAX) {
+                list_append(&flight->endless, &io->turn);
+                return;
+        }
+        flight->n_endless += io->is_endless;
+        io->is_in_pool = true;
+        /* No thread to be had: slow is better than not at all. */
+        if (pool_submit(flight->pool, &io->job) < 0) {
+                p9_io_run(&io->job);
+                p9_io_done(&io->job);
+        }
 }
 
 static void p9_io_set(P9Io *io, const P9Request *request, size_t done)
@@ -242,17 +279,14 @@ int p9_io_begin(P9Request *request, unsigned n_spans, size_t done)
         io->job.done = p9_io_done;
         io->server = server;
         io->speed = p9_io_speed(server, request->fid);
+        io->is_endless = !io->speed->has_cache;
         p9_io_set(io, request, done);
         io->n_spans = n_spans;
         memcpy(io->spans, server->spans, n_spans * sizeof(io->spans[0]));
         list_init(&io->flushes);
         io->fid = p9_fid_ref(request->fid);
         list_append(&server->flight.requests, &io->link);
-        /* No thread to be had: slow is better than not at all. */
-        if (pool_submit(server->flight.pool, &io->job) < 0) {
-                p9_io_run(&io->job);
-                p9_io_done(&io->job);
-        }
+        p9_io_submit(io);
         return P9_LATER;
 }
 
@@ -270,8 +304,9 @@ static P9Io *p9_io_find(P9Server *server, uint16_t tag)
 /* True: it had not begun, and has been answered. */
 static bool p9_io_cancel(P9Io *io)
 {
-        if (!pool_cancel(io->server->flight.pool, &io->job))
+        if (io->is_in_pool && !pool_cancel(io->server->flight.pool, &io->job))
                 return false;
+        list_remove(&io->turn);
         io->result = -EINTR;
         p9_io_end(io);
         return true;

@@ -10,6 +10,9 @@
  *            last one took long; files opened with O_SYNC or O_DSYNC by the pool.
  *   Tfsync   by the pool, but on tmpfs.
  *
+ * File systems that may never answer (all but those named above) get at most three of the four
+ * threads, so that there is always one for disks.
+ *
  * All others are answered one after the other. They change or look at the tree of nodes, whose
  * rules (node.h) need an order, and the client waits for each anyway. So a Tgetattr that waits keeps
  * its export, and nothing else: what may wait for ever wants an export of its own.
@@ -52,12 +55,17 @@ typedef struct P9Speed {
 
 #define P9_SPEEDS_MAX 16
 
+/* How many threads of the pool may wait for file systems that may never answer. */
+#define P9_ENDLESS_MAX (POOL_THREADS_MAX - 1)
+
 /* All of a server's. */
 typedef struct P9Flight {
         Pool *pool; /* borrowed; NULL: nothing is ever in flight */
         void (*answered)(void *userdata, uint32_t cookie, size_t size);
         void *userdata;
         List requests;
+        unsigned n_endless; /* in the pool, and may never end */
+        List endless;       /* would be the next of them */
         P9Speed speeds[P9_SPEEDS_MAX];
         unsigned n_speeds;
 } P9Flight;

@@ -95,6 +95,7 @@ int p9_server_new(P9Server **ret, const P9ServerConfig *config)
         server->flight.answered = config->answered;
         server->flight.userdata = config->userdata;
         list_init(&server->flight.requests);
+        list_init(&server->flight.endless);
         umask(0);
         p9_pool_init(&server->pool, config->proc_fd);
         r = p9_server_plant(server, TAKE_FD(root_fd));
