@@ -302,6 +302,29 @@ static void test_failures(void)
         end();
 }
 
+/* Failures that come home from the pool: none of many is taken for a success. */
+static void test_failures_in_pool(void)
+{
+        begin();
+        log_set_level(LOG_CRIT);
+        unit_assert(ftruncate(file, 0) == 0);
+        for (unsigned round = 0; round < 200; round++) {
+                uint32_t written;
+
+                for (unsigned i = 0; i < SLOTS; i++)
+                        offer(i, BLK_IN, i, 512, true);
+                driver_kick(&driver);
+                wait_used(SLOTS);
+                while (driver_used(&driver) > 0) {
+                        unsigned slot = driver_reap(&driver, &written) / 3;
+
+                        unit_assert_int(status_of(slot), BLK_STATUS_IOERR);
+                }
+        }
+        log_set_level(LOG_INFO);
+        end();
+}
+
 static void test_cache_off(void)
 {
         const uint8_t off = 0;
@@ -455,5 +478,6 @@ static void test_refused(void)
 
 UNIT_MAIN(UNIT_TEST(test_config), UNIT_TEST(test_read_write), UNIT_TEST(test_ranges),
           UNIT_TEST(test_read_only), UNIT_TEST(test_many), UNIT_TEST(test_failures),
-          UNIT_TEST(test_cache_off), UNIT_TEST(test_malformed), UNIT_TEST(test_reset_in_flight),
-          UNIT_TEST(test_throttle), UNIT_TEST(test_reload), UNIT_TEST(test_refused))
+          UNIT_TEST(test_failures_in_pool), UNIT_TEST(test_cache_off), UNIT_TEST(test_malformed),
+          UNIT_TEST(test_reset_in_flight), UNIT_TEST(test_throttle), UNIT_TEST(test_reload),
+          UNIT_TEST(test_refused))
