@@ -1,7 +1,8 @@
 /*
  * How fast a device may go: two token buckets, one of bytes and one of operations. A bucket fills at
  * its rate up to its burst; what is done takes from it, and while one is empty nothing begins. So
- * over a time the rate holds, and after a rest the burst comes at once.
+ * over a time the rate holds, and after a rest the burst comes at once. A burst is at least one, and
+ * what the rate gives in a hundredth of a second.
  */
 #pragma once
 

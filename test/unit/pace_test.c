@@ -11,11 +11,22 @@
 #define BUFFERS      0x100000
 #define RINGS        0x10000
 
-/* A device that answers every request at once, with half of what it was given room for. */
+/* A device that answers every request with half of what it was given room for. */
 typedef struct Toy {
         VirtioDevice device;
         uint64_t done;
+        bool holds; /* takes one request and answers it later */
+        VirtioChain held;
 } Toy;
+
+static void toy_answer(Toy *toy)
+{
+        uint32_t size = toy->held.writable_size / 2;
+
+        virtio_device_refund(&toy->device, size);
+        virtio_queue_push(&toy->device.queues[0], toy->held.head, size);
+        toy->done++;
+}
 
 static int toy_notify(VirtioDevice *device, unsigned index)
 {
@@ -24,9 +35,9 @@ static int toy_notify(VirtioDevice *device, unsigned index)
         int r;
 
         while ((r = virtio_device_pop(device, index, &chain)) == 0) {
-                virtio_device_refund(device, chain.writable_size / 2);
-                virtio_queue_push(&device->queues[index], chain.head, chain.writable_size / 2);
-                toy->done++;
+                toy->held = chain;
+                if (!toy->holds)
+                        toy_answer(toy);
         }
         virtio_device_signal(device, index);
         return r == VIRTIO_QUEUE_E_EMPTY ? 0 : r;
@@ -55,6 +66,7 @@ static Driver drivers[2];
 static void plug(unsigned i)
 {
         toys[i].done = 0;
+        toys[i].holds = false;
         virtio_device_init(&toys[i].device, &toy_ops, loop, &memory);
         driver_plug(&drivers[i], &memory, RINGS * (i + 1), &toys[i].device);
 }
@@ -126,8 +138,11 @@ static void run_until(const Toy *toy, uint64_t done)
         }
 }
 
-/* A quarter of a second's worth is 5 % of five seconds', whatever a busy machine's clock does. */
-static void check_rate(const ThrottleLimits *limits, uint64_t rate, const char *what)
+/*
+ * A quarter of a second's worth is 5 % of five seconds', whatever a busy machine's clock does. More than
+ * the limits allow is never right; less may be for want of a processor, and is tried again.
+ */
+static bool keeps_rate(const ThrottleLimits *limits, uint64_t rate, const char *what)
 {
         uint64_t seconds = getenv("UVM_SOAK") ? 5 : 1, usec, done, wanted;
 
@@ -138,8 +153,14 @@ static void check_rate(const ThrottleLimits *limits, uint64_t rate, const char *
         wanted = rate * usec / USEC_PER_SEC;
         printf("# %" PRIu64 " %s/s for %.3f s: off by %.2f %%\n", rate, what,
                (double)usec / USEC_PER_SEC, 100 * ((double)done / (double)wanted - 1));
-        unit_assert(done >= wanted - rate / 4);
         unit_assert(done <= wanted + rate / 4);
+        return done >= wanted - rate / 4;
+}
+
+static void check_rate(const ThrottleLimits *limits, uint64_t rate, const char *what)
+{
+        unit_assert(keeps_rate(limits, rate, what) || keeps_rate(limits, rate, what) ||
+                    keeps_rate(limits, rate, what));
 }
 
 static void test_accuracy(void)
@@ -224,6 +245,24 @@ static void test_reload(void)
         end();
 }
 
+/* A request that needs less than it might have: the next waits only for what it cost. */
+static void test_refund(void)
+{
+        uint64_t start;
+
+        begin();
+        toys[0].holds = true;
+        set(0, &(ThrottleLimits){.bytes = 1000, .bytes_burst = REQUEST_SIZE + 1});
+        submit(0, 2);
+        unit_assert(toys[0].device.pace.waiting_usec > 0); /* for four seconds */
+        start = clock_now_usec();
+        toys[0].holds = false;
+        toy_answer(&toys[0]);
+        run_until(&toys[0], 2);
+        unit_assert(clock_now_usec() - start < 2 * USEC_PER_SEC);
+        end();
+}
+
 static void test_not_paced(void)
 {
         VirtioDeviceOps ops = toy_ops;
@@ -237,4 +276,4 @@ static void test_not_paced(void)
 }
 
 UNIT_MAIN(UNIT_TEST(test_accuracy), UNIT_TEST(test_others_go_on), UNIT_TEST(test_reset),
-          UNIT_TEST(test_reload), UNIT_TEST(test_not_paced))
+          UNIT_TEST(test_reload), UNIT_TEST(test_refund), UNIT_TEST(test_not_paced))

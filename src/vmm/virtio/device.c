@@ -238,6 +238,9 @@ int virtio_device_pop(VirtioDevice *device, unsigned queue, VirtioChain *ret)
 void virtio_device_refund(VirtioDevice *device, uint64_t bytes)
 {
         virtio_pace_give(&device->pace, bytes);
+        /* What waits may perhaps begin sooner than the timer says. */
+        if (bytes > 0 && device->pace.waiting_usec > 0)
+                device_kick_all(device);
 }
 
 void virtio_device_charge(VirtioDevice *device, uint64_t bytes)
