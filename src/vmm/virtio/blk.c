@@ -275,10 +275,10 @@ static int blk_begin(VirtioBlk *blk, BlkJob *job, const VirtioChain *chain)
                 cost -= request->data_size;
         virtio_device_refund(&blk->device, cost);
         if (request->status == BLK_STATUS_OK && !blk_try_now(blk, job)) {
-                r = pool_submit(&blk->pool, &job->job);
-                if (r == 0)
+                if (pool_submit(&blk->pool, &job->job) == 0)
                         return 0; /* the job is the pool's now */
-                job->result = r;
+                /* No thread can be had: better late than not at all. */
+                job->result = blk_do(job, NULL);
         }
         blk_finish(job);
         return 0;
