@@ -1,11 +1,15 @@
 /*
- * Streams of messages to a whole 9p server, on a scratch directory that is new for each input.
+ * Streams of messages to a whole 9p server, on a scratch directory that is new for each input, and
+ * what the host does to that directory meanwhile.
  *
- *   { type[1] room[1] size[2] body[size] }…
+ *   how[1] { operation[1] [room[1]] argument[1]… }…
  *
- * The header and a Twrite's count are made right, so that the messages get past the frame; @room
- * picks how much of the reply may be written. Limits are small, so that they are met. After each
- * stream all that the server had is gone: nodes, fds and attributes are counted.
+ * A raw message has its body from the input; the others are made by p9_script.h.
+ *
+ * Limits are small, so that they are met. After each stream all that the server had is gone: fids,
+ * nodes, fds, locks and attributes are counted.
+ *
+ * It runs confined (confine.h): its own mistakes, as the server's, must not meet the machine's files.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -13,141 +17,342 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/wire.h"
+#include "test/fuzz/confine.h"
 #include "test/fuzz/fuzz.h"
+#include "test/fuzz/p9_script.h"
 #include "test/scratch.h"
 #include "vmm/p9/codec.h"
 #include "vmm/p9/server.h"
 
 #define REPLY_SIZE 65536
 
-typedef struct Scratch {
-        char path[64];
-        int parent, proc_fd;
-        int cwd; /* the server changes it, and libFuzzer's paths may be relative */
-} Scratch;
+enum {
+        HOW_BINDS = 1,
+        HOW_READ_ONLY = 2,
+        HOW_SINGLE_FILE = 4,
+};
 
-static Scratch scratch_open(void)
-{
-        Scratch scratch = {.parent = open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-
-        if (scratch.parent < 0)
-                scratch.parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        scratch.proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        scratch.cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        snprintf(scratch.path, sizeof(scratch.path), "uvm-p9-fuzz.%d", (int)getpid());
-        assert(scratch.parent >= 0 && scratch.proc_fd >= 0 && scratch.cwd >= 0);
-        return scratch;
-}
-
-static P9Server *server_open(const Scratch *scratch)
-{
-        P9ServerConfig config = {
-                .proc_fd = scratch->proc_fd,
-                .limits =
-                        {.fids = 24, .nodes = 24, .paths = P9_PATHS_MIN, .files = 8, .xattr = 4096},
-        };
+/* One input's run. */
+typedef struct Run {
+        Script script;
         P9Server *server;
-        int r;
+        char scratch[32]; /* the name of @dir */
+        int dir;
+        int host_lock; /* a file that the host has locked, or FD_NONE */
+        unsigned n_binds;
+        uint8_t request[65536], reply[REPLY_SIZE];
+} Run;
 
-        r = mkdirat(scratch->parent, scratch->path, 0755);
-        assert(r == 0);
-        config.root_fd = openat(scratch->parent, scratch->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = p9_server_new(&server, &config);
-        assert(r == 0);
-        return server;
+/* The build has the server's allocations come here. The one that makes this 0 fails. */
+static unsigned allocations_left;
+
+static bool allocation_fails(void)
+{
+        return allocations_left > 0 && --allocations_left == 0;
 }
 
-/* Hands over the message that @writer holds, in two pieces. */
-static void server_send(P9Server *server, const WireWriter *writer, size_t room)
+#define WRAP(type, function, parameters, arguments)                             \
+        type __real_##function parameters;                                      \
+        type __wrap_##function parameters;                                      \
+        type __wrap_##function parameters                                       \
+        {                                                                       \
+                return allocation_fails() ? NULL : __real_##function arguments; \
+        }
+
+WRAP(void *, malloc, (size_t size), (size))
+WRAP(void *, calloc, (size_t n, size_t size), (n, size))
+WRAP(void *, reallocarray, (void *old, size_t n, size_t size), (old, n, size))
+WRAP(char *, strdup, (const char *string), (string))
+
+/* Takes note of fids that came and went. */
+static void follow(Run *run, uint8_t type)
 {
-        static uint8_t reply[REPLY_SIZE];
-        size_t first = writer->at / 3;
+        WireReader request = wire_reader(run->request + P9_HEADER_SIZE, 16);
+        uint32_t fid = wire_get_u32(&request), other = wire_get_u32(&request);
+        bool done = run->reply[4] == type + 1;
+
+        switch (type) {
+        case P9_TVERSION:
+                memset(run->script.fids, 0, sizeof(run->script.fids));
+                break;
+        case P9_TATTACH:
+                if (done && fid < FIDS)
+                        run->script.fids[fid] = true;
+                break;
+        case P9_TWALK: /* all of the names, or there is no fid */
+                done = done && run->reply[7] == wire_get_u16(&request);
+                if (done && other < FIDS)
+                        run->script.fids[other] = true;
+                break;
+        case P9_TXATTRWALK:
+                if (done && other < FIDS)
+                        run->script.fids[other] = true;
+                break;
+        case P9_TCLUNK:
+        case P9_TREMOVE:
+                if (fid < FIDS)
+                        run->script.fids[fid] = false;
+                break;
+        }
+}
+
+/* Hands over the message that @writer holds, in two pieces; its frame promises @missing bytes more. */
+static void send(Run *run, WireWriter *writer, size_t room, size_t missing)
+{
+        size_t first = writer->at / 3, size;
         struct iovec request[2] = {
                 {.iov_base = writer->data, .iov_len = first},
                 {.iov_base = writer->data + first, .iov_len = writer->at - first},
         };
         struct iovec answer[2] = {
-                {.iov_base = reply, .iov_len = room / 2},
-                {.iov_base = reply + room / 2, .iov_len = room - room / 2},
+                {.iov_base = run->reply, .iov_len = room / 2},
+                {.iov_base = run->reply + room / 2, .iov_len = room - room / 2},
         };
-        size_t size;
-        int r = p9_server_handle(server, request, 2, answer, 2, &size);
+        int r;
 
+        memset(run->reply, 0, P9_READ_HEADER_SIZE);
+        p9_reply_end(writer, missing);
+        r = p9_server_handle(run->server, request, 2, answer, 2, &size);
         assert(r == P9_SERVER_E_FRAME || (r == 0 && size <= room && size >= P9_HEADER_SIZE));
+        if (r == 0)
+                follow(run, writer->data[4]);
 }
 
-static void server_start(P9Server *server)
+static WireWriter begin(Run *run, uint8_t type)
 {
-        uint8_t bytes[64];
-        WireWriter writer = wire_writer(bytes, sizeof(bytes));
+        WireWriter writer = wire_writer(run->request, sizeof(run->request));
 
-        p9_reply_begin(&writer, P9_TVERSION, P9_NO_TAG);
+        p9_reply_begin(&writer, type, 1);
+        return writer;
+}
+
+/* type[1] size[1] body… promise[1]: seldom its frame promises more than there is */
+static void send_raw(Run *run, size_t room)
+{
+        WireWriter writer = begin(run, wire_get_u8(&run->script.input));
+        size_t size = wire_get_u8(&run->script.input);
+        const uint8_t *body;
+
+        size = MIN(size, wire_left(&run->script.input));
+        body = wire_get_bytes(&run->script.input, size);
+        if (body)
+                wire_put_bytes(&writer, body, size);
+        send(run, &writer, room, wire_get_u8(&run->script.input) == 0xff ? 100 : 0);
+}
+
+static void add_bind(Run *run)
+{
+        uint8_t byte = wire_get_u8(&run->script.input);
+        const char *path = pick_own_name(&run->script);
+        char name[300];
+        int fd;
+
+        pick_name(&run->script, name);
+        fd = openat(run->dir, byte & 2 ? "." : path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (p9_server_add_bind(run->server, name, fd, byte & 1) == 0)
+                run->n_binds++;
+}
+
+static void remove_bind(Run *run)
+{
+        char name[300];
+
+        pick_name(&run->script, name);
+        if (p9_server_remove_bind(run->server, name) == 0)
+                run->n_binds--;
+}
+
+static void put_file(Run *run, const char *name)
+{
+        fd_close(openat(run->dir, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644));
+}
+
+static void lock_host(Run *run, const char *name, short type)
+{
+        struct flock lock = {.l_type = type, .l_start = 2, .l_len = 3};
+
+        fd_close(run->host_lock);
+        run->host_lock = openat(run->dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (run->host_lock >= 0)
+                (void)!fcntl(run->host_lock, F_OFD_SETLK, &lock);
+}
+
+/* The host changes its files behind the server's back. */
+static void change_host(Run *run)
+{
+        uint8_t what = wire_get_u8(&run->script.input);
+        const char *name = pick_own_name(&run->script), *other = pick_own_name(&run->script);
+
+        switch (what % 8) {
+        case 0:
+                unlinkat(run->dir, name, 0);
+                break;
+        case 1:
+                (void)!renameat(run->dir, name, run->dir, other);
+                break;
+        case 2:
+                mkdirat(run->dir, name, 0755);
+                break;
+        case 3:
+                put_file(run, name);
+                break;
+        case 4: /* another file of that name */
+                unlinkat(run->dir, name, 0);
+                put_file(run, other);
+                put_file(run, name);
+                break;
+        case 5:
+                scratch_remove(run->dir, name);
+                break;
+        case 6:
+                (void)!linkat(run->dir, name, run->dir, other, 0);
+                break;
+        case 7:
+                lock_host(run, name, what & 8 ? F_RDLCK : F_WRLCK);
+                break;
+        }
+}
+
+/* The process has no fds left but a few, until the next time or the end; or memory for some more
+ * allocations and then, once, none. */
+static void limit_host(Run *run, const struct rlimit *normal)
+{
+        uint8_t byte = wire_get_u8(&run->script.input);
+        struct rlimit limit = *normal;
+        int free_fd;
+
+        if (byte & 2) {
+                allocations_left = 1 + byte / 4 % 8;
+                return;
+        }
+        free_fd = fcntl(run->dir, F_DUPFD_CLOEXEC, 0);
+        if (byte & 1 && free_fd >= 0)
+                limit.rlim_cur = (rlim_t)free_fd + byte / 4 % 8;
+        fd_close(free_fd);
+        setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void step(Run *run, const struct rlimit *normal)
+{
+        uint8_t operation = wire_get_u8(&run->script.input);
+        unsigned index = operation & 31;
+        size_t room = REPLY_SIZE;
+        WireWriter writer;
+
+        if (operation >= 0xe0)
+                room = 7 + (size_t)wire_get_u8(&run->script.input) * 4;
+        if (index < ELEMENTSOF(messages)) {
+                writer = begin(run, messages[index].type);
+                for (const char *field = messages[index].body; *field; field++)
+                        put_field(&run->script, &writer, *field);
+                send(run, &writer, room, 0);
+                return;
+        }
+        switch (index - ELEMENTSOF(messages)) {
+        case 0:
+                send_raw(run, room);
+                break;
+        case 1:
+                add_bind(run);
+                break;
+        case 2:
+                remove_bind(run);
+                break;
+        case 3:
+                change_host(run);
+                break;
+        default:
+                limit_host(run, normal);
+                break;
+        }
+}
+
+static void run_begin(Run *run, const Confine *confine, int proc_fd, uint8_t how)
+{
+        P9ServerConfig config = {
+                .root_fd = FD_NONE,
+                .proc_fd = proc_fd,
+                .read_only = how & HOW_READ_ONLY,
+                .limits = {.fids = 32,
+                           .nodes = 28,
+                           .paths = P9_PATHS_MIN,
+                           .files = 8,
+                           .locks = 6,
+                           .xattr = 4096},
+        };
+        WireWriter writer;
+        int r;
+
+        snprintf(run->scratch, sizeof(run->scratch), "uvm-p9-fuzz.%d", (int)getpid());
+        r = mkdirat(confine->scratch, run->scratch, 0755);
+        assert(r == 0);
+        run->dir = openat(confine->scratch, run->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        mkdirat(run->dir, "dir", 0755);
+        mkdirat(run->dir, "dir/sub", 0755);
+        put_file(run, "dir/a");
+        put_file(run, "dir/sub/a");
+        put_file(run, "file");
+        for (char name[] = "1"; name[0] <= '8'; name[0]++)
+                put_file(run, name);
+        if (!(how & HOW_BINDS))
+                config.root_fd = openat(run->dir, how & HOW_SINGLE_FILE ? "file" : ".",
+                                        O_PATH | O_CLOEXEC);
+        r = p9_server_new(&run->server, &config);
+        assert(r == 0);
+        writer = begin(run, P9_TVERSION);
         p9_put_version(&writer, 32768, "9P2000.L");
-        p9_reply_end(&writer, 0);
-        server_send(server, &writer, REPLY_SIZE);
-        writer = wire_writer(bytes, sizeof(bytes));
-        p9_reply_begin(&writer, P9_TATTACH, 1);
+        send(run, &writer, REPLY_SIZE, 0);
+        writer = begin(run, P9_TATTACH);
         wire_put_u32(&writer, 0);
         wire_put_u32(&writer, P9_NO_FID);
         wire_put_u32(&writer, 0); /* two empty strings */
         wire_put_u32(&writer, P9_NO_ID);
-        p9_reply_end(&writer, 0);
-        server_send(server, &writer, REPLY_SIZE);
+        send(run, &writer, REPLY_SIZE, 0);
 }
 
-/* One record of the stream; false at its end. */
-static bool server_step(P9Server *server, WireReader *input)
+static void run_end(Run *run, const Confine *confine, uint8_t how)
 {
-        static uint8_t bytes[65536 + 64];
-        WireWriter writer = wire_writer(bytes, sizeof(bytes));
-        uint8_t type = wire_get_u8(input);
-        size_t room = 8 + (size_t)wire_get_u8(input) * 256;
-        uint16_t size = wire_get_u16(input);
-        const uint8_t *body;
+        unsigned roots = how & HOW_BINDS ? run->n_binds : 1;
+        P9Usage usage;
 
-        if (size > wire_left(input))
-                size = (uint16_t)wire_left(input);
-        body = wire_get_bytes(input, size);
-        if (!body)
-                return false;
-        p9_reply_begin(&writer, type, 1);
-        wire_put_bytes(&writer, body, size);
-        p9_reply_end(&writer, 0);
-        if (type == P9_TWRITE && writer.at >= P9_WRITE_HEADER_SIZE) {
-                WireWriter count = wire_writer(bytes + P9_WRITE_HEADER_SIZE - 4, 4);
-
-                wire_put_u32(&count, (uint32_t)(writer.at - P9_WRITE_HEADER_SIZE));
-        }
-        server_send(server, &writer, room);
-        return true;
+        p9_server_reset(run->server);
+        usage = p9_server_usage(run->server);
+        assert(usage.fids == 0 && usage.files == 0 && usage.xattr == 0 && usage.locks == 0);
+        assert(usage.paths == roots && usage.nodes == roots + (how & HOW_BINDS ? 1 : 0));
+        p9_server_free(run->server);
+        run->dir = fd_close(run->dir);
+        scratch_remove(confine->scratch, run->scratch);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static Scratch scratch;
-        WireReader input = wire_reader(data, size);
-        P9Server *server;
-        P9Usage usage;
-        int r;
+        static struct rlimit normal;
+        static Confine confine;
+        static Run run;
+        static int proc_fd;
+        uint8_t how;
 
-        if (!scratch.path[0])
-                scratch = scratch_open();
-        server = server_open(&scratch);
-        server_start(server);
-        while (wire_left(&input) > 0 && server_step(server, &input))
-                ;
-        p9_server_reset(server);
-        usage = p9_server_usage(server);
-        assert(usage.fids == 0 && usage.files == 0 && usage.xattr == 0);
-        assert(usage.nodes == 1 && usage.paths == 1);
-        p9_server_free(server);
-        scratch_remove(scratch.parent, scratch.path);
-        r = fchdir(scratch.cwd);
-        assert(r == 0);
+        if (proc_fd == 0) {
+                proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+                confine = confine_open();
+                getrlimit(RLIMIT_NOFILE, &normal);
+        }
+        confine_enter(&confine);
+        run = (Run){.script.input = wire_reader(data, size), .host_lock = FD_NONE};
+        how = wire_get_u8(&run.script.input);
+        run_begin(&run, &confine, proc_fd, how);
+        while (wire_left(&run.script.input) > 0)
+                step(&run, &normal);
+        setrlimit(RLIMIT_NOFILE, &normal);
+        allocations_left = 0;
+        fd_close(run.host_lock);
+        run_end(&run, &confine, how);
+        confine_leave(&confine);
         return 0;
 }
