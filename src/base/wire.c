@@ -1,4 +1,5 @@
 /* Little-endian cursors; see wire.h. Pure: no state, no system calls but the allocator. */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +24,9 @@ static uint64_t wire_get(WireReader *reader, size_t size)
         const uint8_t *bytes = wire_get_bytes(reader, size);
         uint64_t value = 0;
 
-        if (!bytes)
-                return 0;
-        for (size_t i = 0; i < size; i++)
-                value |= (uint64_t)bytes[i] << (8 * i);
-        return value;
+        if (bytes)
+                memcpy(&value, bytes, size);
+        return le64toh(value);
 }
 
 uint8_t wire_get_u8(WireReader *reader)
@@ -103,11 +102,9 @@ void wire_put_bytes(WireWriter *writer, const void *bytes, size_t size)
 
 static void wire_put(WireWriter *writer, uint64_t value, size_t size)
 {
-        uint8_t bytes[8];
+        uint64_t bytes = htole64(value); /* the lowest come first */
 
-        for (size_t i = 0; i < size; i++)
-                bytes[i] = (uint8_t)(value >> (8 * i));
-        wire_put_bytes(writer, bytes, size);
+        wire_put_bytes(writer, &bytes, size);
 }
 
 void wire_put_u8(WireWriter *writer, uint8_t value)
