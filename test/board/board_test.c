@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "test/board/board.h"
+#include "test/scratch.h"
 #include "vmm/virtio/p9.h"
 #include "vmm/virtio/vsock.h"
 
@@ -262,6 +263,42 @@ static void test_smp(void)
         run_with("smp", NULL, 2);
 }
 
+/* A guest with a 9p device in slot 1, on a thread of its own, over a directory with a file. */
+static void run_p9(const char *name)
+{
+        Board *board = board_new(&(BoardConfig){.payload = payload, .name = name});
+        char path[] = "/tmp/uvm-board-p9.XXXXXX";
+        VirtioP9Config config = {.tag = "root"};
+        VirtioDevice *device;
+        IoThread *thread;
+        uint32_t slot;
+        int dir, file;
+
+        unit_assert(mkdtemp(path));
+        dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        file = openat(dir, "hello", O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+        unit_assert_int(write(file, "hello", 5), 5);
+        fd_close(file);
+        config.root_fd = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        config.proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        unit_assert_int(machine_new_iothread(&board->machine, "9p", &thread), 0);
+        iothread_enter(thread);
+        unit_assert_int(
+                virtio_p9_new(iothread_loop(thread), &board->machine.memory, &config, &device), 0);
+        iothread_leave(thread);
+        virtio_device_take_thread(device, thread);
+        unit_assert_int(virtio_slots_plug(&board->machine.slots, 1, device, &slot), 0);
+        board_start(board);
+        board_wait(board, &board->ended);
+        if (board->reason != CONTROL_END_GUEST_RESET || strstr(board->text, "FAIL") ||
+            !strstr(board->text, "done\n"))
+                unit_fail("%s: %s; the console shows: %s", name, board->why, board->text);
+        board_free(board);
+        fd_close(config.proc_fd);
+        fd_close(dir);
+        scratch_remove(AT_FDCWD, path);
+}
+
 #define PASS(name)         \
         {                  \
                 name, NULL \
@@ -269,7 +306,7 @@ static void test_smp(void)
 
 static const struct {
         const char *name;
-        void (*run)(void); /* NULL: board_pass() */
+        void (*run)(void); /* NULL: board_pass(), or run_p9() for what is called so */
 } cases[] = {
         {"hello", test_hello},
         PASS("handoff"),
@@ -301,6 +338,12 @@ static const struct {
         PASS("bad-rings"),
         PASS("moving-queue"),
         PASS("storm"),
+        PASS("p9-fids"),
+        PASS("p9-many-fids"),
+        PASS("p9-tags"),
+        PASS("p9-counts"),
+        PASS("p9-frames"),
+        PASS("p9-overlaps"),
 };
 
 static void run_case(const char *wanted, unsigned *n)
@@ -312,6 +355,8 @@ static void run_case(const char *wanted, unsigned *n)
                         continue;
                 if (cases[i].run)
                         cases[i].run();
+                else if (strncmp(cases[i].name, "p9-", 3) == 0)
+                        run_p9(cases[i].name);
                 else
                         board_pass(payload, cases[i].name);
                 printf("ok %u %s # %.0f ms\n", ++*n, cases[i].name,
