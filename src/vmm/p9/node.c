@@ -245,28 +245,35 @@ void p9_node_lose_name(P9Node *node, const P9Node *dir, const char *name)
                 p9_node_drop_name(node);
 }
 
-/* The node of an open file found as @name in @dir; consumes @fd on success. */
-static int p9_tree_intern(P9Node *dir, const char *name, int fd, P9Node **ret)
+int p9_node_note(P9Node *dir, const char *name, const struct statx *st, P9Node **ret)
 {
-        P9Tree *tree = dir->tree;
-        P9Identity identity;
-        struct statx st;
-        P9Node *node;
+        P9Identity identity = p9_identity(st);
+        P9Node *node = p9_tree_lookup(dir->tree, &identity);
         int r;
 
-        r = p9_stat(fd, "", &st);
-        if (r < 0)
-                return r;
-        identity = p9_identity(&st);
-        node = p9_tree_lookup(tree, &identity);
         if (node)
                 p9_node_ref(node);
         else {
-                r = p9_node_new(tree, FD_NONE, &st, &node);
+                r = p9_node_new(dir->tree, FD_NONE, st, &node);
                 if (r < 0)
                         return r;
         }
         p9_node_set_name(node, dir, name);
+        *ret = node;
+        return 0;
+}
+
+/* The node of an open file found as @name in @dir; consumes @fd on success. */
+static int p9_tree_intern(P9Node *dir, const char *name, int fd, struct statx *st, P9Node **ret)
+{
+        P9Node *node;
+        int r;
+
+        r = p9_stat(fd, "", st);
+        if (r == 0)
+                r = p9_node_note(dir, name, st, &node);
+        if (r < 0)
+                return r;
         if (node->fd >= 0)
                 fd_close(fd);
         else {
@@ -279,20 +286,12 @@ static int p9_tree_intern(P9Node *dir, const char *name, int fd, P9Node **ret)
         return 0;
 }
 
-int p9_node_adopt(P9Node *dir, const char *name, int fd, P9Node **ret)
-{
-        _cleanup_(fd_closep) int owned = fd;
-        int r = p9_tree_intern(dir, name, owned, ret);
-
-        if (r == 0)
-                TAKE_FD(owned);
-        return r;
-}
-
-int p9_node_walk(P9Node *dir, const char *name, P9Node **ret)
+int p9_node_walk(P9Node *dir, const char *name, struct statx *ret_st, P9Node **ret)
 {
         _cleanup_(p9_node_releasep) P9Node *acquired = NULL;
-        int dir_fd, fd, r;
+        _cleanup_(fd_closep) int fd = FD_NONE;
+        struct statx st;
+        int dir_fd, r;
 
         r = p9_node_acquire(dir, &dir_fd);
         if (r < 0)
@@ -301,7 +300,10 @@ int p9_node_walk(P9Node *dir, const char *name, P9Node **ret)
         r = p9_tree_open_path(dir->tree, dir_fd, name, &fd);
         if (r < 0)
                 return r;
-        return p9_node_adopt(dir, name, fd, ret);
+        r = p9_tree_intern(dir, name, fd, ret_st ?: &st, ret);
+        if (r == 0)
+                TAKE_FD(fd);
+        return r;
 }
 
 int p9_node_find(P9Node *dir, const char *name, P9Node **ret)

@@ -107,13 +107,17 @@ int p9_node_acquire(P9Node *node, int *ret_fd);
 void p9_node_release(P9Node *node);
 DEFINE_CLEANUP(P9Node *, p9_node_release)
 
-/* A new reference to what @name in @dir is now. Symbolic links aren't followed. 0 or -errno;
- * -ENFILE beyond the limits. */
-int p9_node_walk(P9Node *dir, const char *name, P9Node **ret);
+/*
+ * A new reference to what @name in @dir is now. Symbolic links aren't followed. @ret_st (or NULL) is
+ * what it was when it was looked at. 0 or -errno; -ENFILE beyond the limits.
+ */
+int p9_node_walk(P9Node *dir, const char *name, struct statx *ret_st, P9Node **ret);
 
-/* The same for a file that was just made as @name in @dir, an acquired node. Consumes @fd, an
- * O_PATH fd of the file. */
-int p9_node_adopt(P9Node *dir, const char *name, int fd, P9Node **ret);
+/*
+ * The node of a file that was just made as @name in @dir, an acquired node, without an fd for now: the
+ * caller has one of its own, whose @st it is. A new reference. 0 or -errno.
+ */
+int p9_node_note(P9Node *dir, const char *name, const struct statx *st, P9Node **ret);
 
 /*
  * A new reference to the node, if there is one, of what @name in @dir (acquired) is now; else *ret

@@ -74,46 +74,44 @@ static bool p9_is_fresh(const P9Server *server, const struct statx *st, uint32_t
 
 /*
  * Gives a file that was just made its owners, and then the bits that a change of owners takes away.
- * setfsuid() would make it with the right owners at once, but needs CAP_SETUID.
+ * setfsuid() would make it with the right owners at once, but needs CAP_SETUID. @fd is any fd of the
+ * file, @st what it was made as; @mode is what the guest asked for, with the type.
  */
-static int p9_own(P9Request *request, P9Node *node, uint32_t mode, uint32_t gid)
+static int p9_own(P9Request *request, int fd, const struct statx *st, uint32_t mode, uint32_t gid)
 {
         uint32_t uid = request->fid->uid;
         char name[P9_PROC_NAME_SIZE];
-        struct statx st;
-        int r;
 
-        r = p9_fd_stat(node->fd, &st);
-        if (r < 0)
-                return r;
-        if (!p9_is_fresh(request->server, &st, mode & S_IFMT))
-                return -ESTALE;
-        if (((uid != P9_NO_ID && uid != st.stx_uid) || (gid != P9_NO_ID && gid != st.stx_gid)) &&
-            fchownat(node->fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+        if (((uid != P9_NO_ID && uid != st->stx_uid) || (gid != P9_NO_ID && gid != st->stx_gid)) &&
+            fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
                 return errno_neg();
-        if (S_ISLNK(mode) || (mode & P9_SET_ID_BITS & ~(S_ISDIR(mode) ? st.stx_mode : 0)) == 0)
+        if (S_ISLNK(mode) || (mode & P9_SET_ID_BITS & ~(S_ISDIR(mode) ? st->stx_mode : 0)) == 0)
                 return 0;
-        p9_proc_name(node->fd, name);
-        return fchmodat(node->tree->proc_fd, name, mode & 07777, 0) < 0 ? errno_neg() : 0;
+        p9_proc_name(fd, name);
+        if (fchmodat(request->fid->node->tree->proc_fd, name, mode & 07777, 0) < 0)
+                return errno_neg();
+        return 0;
 }
 
 /*
  * Makes a node of what was just made as @name in @dir, an acquired node, or takes it away again.
- * @mode is what the guest asked for, with the type.
  */
 static int p9_claim(P9Request *request, P9Node *dir, const char *name, uint32_t mode, uint32_t gid,
                     P9Node **ret)
 {
         _cleanup_(p9_node_unrefp) P9Node *node = NULL;
         _cleanup_(p9_node_releasep) P9Node *acquired = NULL;
+        struct statx st;
         int fd, r;
 
-        r = p9_node_walk(dir, name, &node);
+        r = p9_node_walk(dir, name, &st, &node);
         if (r == 0)
                 r = p9_node_acquire(node, &fd);
         if (r == 0) {
                 acquired = node;
-                r = p9_own(request, node, mode, gid);
+                r = p9_is_fresh(request->server, &st, mode & S_IFMT)
+                            ? p9_own(request, fd, &st, mode, gid)
+                            : -ESTALE;
         }
         if (r == -ESTALE)
                 return r; /* another's file now: not ours to remove */
@@ -213,7 +211,7 @@ static int p9_open_existing(P9Request *request, P9Node *dir, const char *name, i
                             P9Node **ret_node, int *ret_fd)
 {
         _cleanup_(p9_node_unrefp) P9Node *node = NULL;
-        int r = p9_node_walk(dir, name, &node);
+        int r = p9_node_walk(dir, name, NULL, &node);
 
         if (r < 0)
                 return r;
@@ -224,12 +222,28 @@ static int p9_open_existing(P9Request *request, P9Node *dir, const char *name, i
         return 0;
 }
 
-static bool p9_node_is_file(const P9Node *node, int fd)
+/*
+ * The node of a file that was just made and opened as @fd. It gets no fd of its own: the fid has
+ * one, and the client asks for the name next, to have a fid that isn't open.
+ */
+static int p9_claim_open(P9Request *request, P9Node *dir, const char *name, int fd, uint32_t mode,
+                         P9Node **ret)
 {
-        struct stat st;
+        _cleanup_(p9_node_unrefp) P9Node *node = NULL;
+        struct statx st;
+        int r;
 
-        return fstat(fd, &st) == 0 && st.st_ino == node->identity.inode &&
-               st.st_dev == node->identity.device;
+        r = p9_fd_stat(fd, &st);
+        if (r == 0)
+                r = p9_own(request, fd, &st, mode, request->message.lcreate.gid);
+        if (r == 0)
+                r = p9_node_note(dir, name, &st, &node);
+        if (r < 0) {
+                unlinkat(dir->fd, name, 0);
+                return r;
+        }
+        *ret = TAKE_PTR(node);
+        return 0;
 }
 
 static int p9_open_or_create(P9Request *request, P9Node *dir, P9Node **ret_node, int *ret_fd)
@@ -237,7 +251,6 @@ static int p9_open_or_create(P9Request *request, P9Node *dir, P9Node **ret_node,
         const char *name = request->message.lcreate.name.text;
         uint32_t mode = S_IFREG | (request->message.lcreate.mode & 07777);
         int flags = p9_open_flags(request->message.lcreate.flags) & ~O_DIRECTORY;
-        _cleanup_(p9_node_unrefp) P9Node *node = NULL;
         _cleanup_(fd_closep) int fd = FD_NONE;
         int r;
 
@@ -247,12 +260,9 @@ static int p9_open_or_create(P9Request *request, P9Node *dir, P9Node **ret_node,
                 return p9_open_existing(request, dir, name, flags, ret_node, ret_fd);
         if (fd < 0)
                 return errno_neg();
-        r = p9_claim(request, dir, name, mode, request->message.lcreate.gid, &node);
+        r = p9_claim_open(request, dir, name, fd, mode, ret_node);
         if (r < 0)
                 return r;
-        if (!p9_node_is_file(node, fd))
-                return -ESTALE;
-        *ret_node = TAKE_PTR(node);
         *ret_fd = TAKE_FD(fd);
         return 0;
 }

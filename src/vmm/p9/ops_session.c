@@ -68,7 +68,7 @@ static int p9_walk_step(P9Request *request, P9Node *node, const char *name, P9No
 {
         if (node->tree->made_up)
                 return p9_binds_walk(&request->server->binds, name, ret);
-        return p9_node_walk(node, name, ret);
+        return p9_node_walk(node, name, NULL, ret);
 }
 
 /*
