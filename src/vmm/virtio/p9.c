@@ -73,7 +73,7 @@ static int p9_serve(VirtioP9 *p9, VirtioQueue *queue, const VirtioChain *chain)
                                 chain->writable, chain->n_writable, &written);
 
         if (r == P9_SERVER_E_FRAME) {
-                /* Nothing to answer to. */
+                /* Nothing to answer to, and nothing in flight any more. */
                 virtio_queue_push(queue, chain->head, 0);
                 return VIRTIO_QUEUE_E_BROKEN;
         }
