@@ -212,7 +212,8 @@ void boot_continue(Sandbox *sandbox)
                 return;
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (container->stage == CONTAINER_EXPORTING ||
-                    container->stage == CONTAINER_PLUGGING || mounts_are_moving(container))
+                    container->stage == CONTAINER_PLUGGING || mounts_are_moving(container) ||
+                    upper_is_moving(container))
                         return;
         sandbox->booted = true;
         r = shim_link_request(sandbox->link, &message, NULL, 0, boot_on_boot_reply, sandbox);
@@ -249,6 +250,7 @@ static void boot_on_launch_reply(void *userdata, int r, const ShimReply *reply)
         HASH_ITER (hh, sandbox->containers, container, next) {
                 container_continue(container);
                 mounts_continue(container);
+                upper_continue(container);
         }
         boot_continue(sandbox);
 }
@@ -266,7 +268,7 @@ static void boot_plan(Sandbox *sandbox)
 
         sandbox->identity = false;
         HASH_ITER (hh, sandbox->containers, container, next) {
-                slots += 1 + mounts_count_directories(container);
+                slots += 1 + upper_is_wanted(container) + mounts_count_directories(container);
                 sandbox->identity = sandbox->identity || mounts_need_identity(container);
         }
         sandbox->slots = MIN(slots, BOOT_SLOTS_MAX);

@@ -8,6 +8,7 @@
 #include "uvmd/configuration.h"
 #include "uvmd/errors.h"
 #include "uvmd/rlimit.h"
+#include "uvmd/storage/layer.h"
 #include "uvmd/strv.h"
 
 #define OPTION(struct_, key_, type_, member_, ...)                                                \
@@ -55,6 +56,11 @@ static bool is_assignment(const char *text)
 static bool is_log_driver(const char *text)
 {
         return strcmp(text, "journald") == 0 || strcmp(text, "none") == 0;
+}
+
+static bool is_storage(const char *text)
+{
+        return strcmp(text, "disk") == 0 || strcmp(text, "memory") == 0;
 }
 
 static bool is_capability(const char *text)
@@ -132,6 +138,10 @@ const Option container_options[] = {
         CONTAINER("Hostname", OPTION_STRING, hostname, .is_valid = is_hostname,
                   .expected = "a host name: letters, digits, '-' and '.', at most 63"),
         CONTAINER("ReadOnly", OPTION_BOOL, read_only),
+        CONTAINER("Storage", OPTION_STRING, storage, .is_valid = is_storage,
+                  .expected = "\"disk\" or \"memory\""),
+        CONTAINER("StorageSize", OPTION_U64, storage_size, .min = LAYER_SIZE_MIN,
+                  .max = LAYER_SIZE_MAX),
         CONTAINER("Tmpfs", OPTION_MAP, tmpfs, .max = 64, .is_valid = is_absolute,
                   .expected = "a map from absolute paths, each once"),
         CONTAINER("Memory", OPTION_U64, memory, .min = 1 << 20),

@@ -55,6 +55,8 @@ typedef struct ContainerConfig {
         char **entrypoint;
         char *hostname;
         bool read_only;
+        char *storage; /* where the writable layer is: "disk" or "memory" */
+        uint64_t storage_size;
         char **tmpfs;
         uint64_t memory, pids_max, cpu_quota, cpu_weight;
         char **capabilities_add, **capabilities_drop;

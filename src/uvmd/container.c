@@ -14,6 +14,7 @@
 #include "uvmd/errors.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/spec.h"
+#include "uvmd/storage/layer.h"
 #include "uvmd/strv.h"
 
 ENUM_TABLE(container_stage, ContainerStage, CONTAINER_STAGE_MAX_)
@@ -53,6 +54,7 @@ int container_new_empty(Container **ret, Sandbox *sandbox, const char *id)
                 return -ENOMEM;
         strcpy(container->id, id);
         container->export_fd = FD_NONE;
+        upper_init(&container->upper);
         list_init(&container->mounts);
         task_init(&container->task, TASK_CONTAINER, sandbox);
         HASH_ADD_STR(sandbox->containers, id, container);
@@ -70,6 +72,13 @@ static int container_fill(Container *container, const char *name, Image *image, 
                 return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
                                  "The image \"%s\" has no command of its own: give one.",
                                  container->config.image);
+        if (!container->config.storage)
+                container->config.storage = strdup(
+                        container->task.sandbox->config.auto_remove ? "memory" : "disk");
+        if (!container->config.storage)
+                return -ENOMEM;
+        if (!container->config.storage_size && upper_is_wanted(container))
+                container->config.storage_size = LAYER_SIZE_DEFAULT;
         container->image = image;
         image_use(image);
         strcpy(container->image_id, image->id);
@@ -121,6 +130,8 @@ Container *container_free(Container *container)
         HASH_ITER (hh, sandbox->processes, process, next)
                 if (process->container == container)
                         process_free(process);
+        transfer_free(container->transfer, -ESRCH, NULL);
+        upper_done(&container->upper);
         list_for_each (item, &container->mounts)
                 mount_free(LIST_ENTRY(item, Mount, link));
         bus_emit_task_removed(&container->task);
@@ -179,6 +190,10 @@ int container_start(Container *container, sd_bus_message *call, sd_bus_error *er
         if (task->start || task_is_live(task) || container->deletion)
                 return error_set(error, -EBUSY, ERROR_WRONG_STATE,
                                  "The container is being started, or runs already.");
+        if (task->state == TASK_EXITED && container->transfer)
+                return error_set(error, -EBUSY, ERROR_WRONG_STATE,
+                                 "Files of this container are being copied; start it when that is "
+                                 "done.");
         if (task->state == TASK_EXITED)
                 r = container_renew(container);
         if (r >= 0 && container->stage != CONTAINER_READY && container->stage != CONTAINER_CREATING)
@@ -249,6 +264,8 @@ void container_on_guest_gone(Container *container)
         if (container->stage != CONTAINER_ABSENT)
                 container_set_stage(container, CONTAINER_ABSENT);
         mounts_on_guest_gone(container);
+        upper_on_guest_gone(container);
+        transfer_on_guest_gone(container);
         HASH_ITER (hh, sandbox->processes, process, next)
                 if (process->container == container && process->task.state != TASK_EXITED)
                         task_exit(&process->task, 137, false, 0);

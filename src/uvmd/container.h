@@ -7,10 +7,13 @@
 #include <systemd/sd-bus.h>
 
 #include "base/parse.h"
+#include "proto/throttle.h"
 #include "uvmd/configuration.h"
 #include "uvmd/image/image.h"
 #include "uvmd/mount.h"
+#include "uvmd/storage/upper.h"
 #include "uvmd/task.h"
+#include "uvmd/transfer.h"
 #include "uvmd/worker.h"
 
 /* Where it is on its way into the guest that runs. */
@@ -38,6 +41,9 @@ typedef struct Container {
         int export_fd;
         uint32_t slot;
         List mounts;              /* of Mount */
+        Upper upper;              /* the writable layer */
+        ThrottleLimits throttle;  /* of root file system and writable layer, each */
+        Transfer *transfer;       /* under way */
         sd_bus_message *deletion; /* the call that waits for the end of this container */
         UT_hash_handle hh;
 } Container;

@@ -51,6 +51,7 @@ static void container_undo(Container *container)
                 return; /* the agent has it, with its mounts */
         }
         mounts_undo(container);
+        upper_undo(container);
 }
 
 /* A step failed: the start of the sandbox fails with it, or the start of this container. */
@@ -63,6 +64,7 @@ void container_fail(Container *container, int r, const sd_bus_error *error)
                 return;
         }
         container_undo(container);
+        transfer_on_failure(container, r, error);
         log_warning("Container %s: %s", container->id,
                     error && error->message ? error->message : strerror(-r));
         if (container->task.start) {
@@ -101,7 +103,12 @@ static int container_plug(Container *container)
 {
         ShimMessage message = {
                 .type = SHIM_ADD_DEVICE,
-                .add_device = {.kind = SHIM_DEVICE_P9, .flags = SHIM_DEVICE_READ_ONLY},
+                .add_device =
+                        {
+                                .kind = SHIM_DEVICE_P9,
+                                .flags = SHIM_DEVICE_READ_ONLY,
+                                .throttle = container->throttle,
+                        },
         };
         _cleanup_(fd_closep) int fd = TAKE_FD(container->export_fd);
 
@@ -139,6 +146,9 @@ int container_set_up(Container *container, sd_bus_error *error)
         };
         int r;
 
+        r = upper_set_up(container, error);
+        if (r < 0)
+                return r;
         if (container->stage != CONTAINER_ABSENT)
                 return mounts_set_up(container, error);
         if (!container->image)
@@ -163,6 +173,7 @@ int container_set_up(Container *container, sd_bus_error *error)
 static void container_refuse(Container *container, int r, uint8_t code, const sd_bus_error *error)
 {
         log_info("Container %s: %s", container->id, error->message ?: strerror(-r));
+        transfer_on_failure(container, r, error);
         if (!container->task.start)
                 return;
         task_answer_start(&container->task, r, error);
@@ -200,7 +211,7 @@ static int container_create(Container *container)
         Sandbox *sandbox = container->task.sandbox;
         _cleanup_(freep) uint8_t *buffer = malloc(SHIM_PAYLOAD_MAX);
         _cleanup_(freep) AgentMount *mounts = NULL;
-        char tag[SHIM_TAG_MAX + 1];
+        char tag[SHIM_TAG_MAX + 1], serial[UPPER_SERIAL_SIZE];
         SpecContainer spec = {
                 .id = container->id,
                 .tag = tag,
@@ -215,6 +226,10 @@ static int container_create(Container *container)
         if (!buffer || !mounts)
                 return -ENOMEM;
         spec.mounts = mounts;
+        if (upper_is_wanted(container)) {
+                upper_serial(container, serial);
+                spec.upper = serial;
+        }
         container_tag(container, tag);
         container->task.token = spec.token = sandbox->next_token++;
         r = spec_encode_create(&spec, buffer, SHIM_PAYLOAD_MAX, &size);
@@ -290,11 +305,13 @@ void container_continue(Container *container)
                         r = container_plug(container);
                 break;
         case CONTAINER_PLUGGED:
-                if (sandbox->booted && container->task.state != TASK_EXITED &&
-                    mounts_are_ready(container))
+                if (sandbox->booted &&
+                    (container->task.state != TASK_EXITED || container->transfer) &&
+                    mounts_are_ready(container) && upper_is_ready(container))
                         r = container_create(container);
                 break;
         case CONTAINER_READY:
+                transfer_on_ready(container);
                 if (container->task.start)
                         r = container_run(container);
                 break;
@@ -337,8 +354,10 @@ void container_remove(Container *container)
         Sandbox *sandbox = container->task.sandbox;
 
         mounts_unplug(container);
+        upper_unplug(container);
         if (container->stage == CONTAINER_PLUGGED || container->stage == CONTAINER_DELETING)
                 container_unplug(container);
+        upper_remove(container);
         container_free(container);
         sandbox_save(sandbox);
 }
@@ -358,7 +377,8 @@ int container_take_down(Container *container)
 {
         switch (container->stage) {
         case CONTAINER_READY:
-                if (container->task.sandbox->link && !mounts_are_asking(container))
+                if (container->task.sandbox->link && !mounts_are_asking(container) &&
+                    !container->transfer)
                         return container_clear(container, container_on_deleted);
                 return 0;
         case CONTAINER_PLUGGING:

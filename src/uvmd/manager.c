@@ -17,6 +17,7 @@
 #include "uvmd/record.h"
 #include "uvmd/rundir.h"
 #include "uvmd/sandbox.h"
+#include "uvmd/storage/layer.h"
 #include "uvmd/volume.h"
 
 #define MANAGER_IDLE_USEC (60 * USEC_PER_SEC)
@@ -170,6 +171,7 @@ static int manager_recover(Manager *manager)
         if (r < 0)
                 return log_error_errno(r, "Can't read the records in %s", manager->paths.state_dir);
         image_store_collect(manager->images);
+        layer_sweep(manager->event, manager->paths.state_dir);
         rundir_sweep(manager->paths.run_dir, manager_knows, manager);
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 sandbox_adopt(sandbox);

@@ -14,6 +14,7 @@
 #include "uvmd/jsonfile.h"
 #include "uvmd/record.h"
 #include "uvmd/strv.h"
+#include "uvmd/throttle.h"
 
 static char *record_path(const Manager *manager, const char *id, const char *suffix)
 {
@@ -95,10 +96,17 @@ static json_object *container_to_json(const Container *container)
         add_string(json, "Name", container->name);
         add_string(json, "ImageId", container->image_id);
         add_u64(json, "Slot", container->slot);
+        if (container->upper.state == UPPER_PLUGGED)
+                json_object_object_add(json, "LayerSlot",
+                                       json_object_new_uint64(container->upper.slot));
+        json_object_object_add(json, "Layer", json_object_new_boolean(container->upper.exists));
         json_object_object_add(json, "Ready",
                                json_object_new_boolean(container->stage == CONTAINER_READY));
         json_object_object_add(json, "Mounts", mounts_to_json(container));
         json_object_object_add(json, "Task", task_to_json(&container->task));
+        json_object_object_add(
+                json, "Throttle",
+                options_to_json(throttle_options, throttle_options_n, &container->throttle));
         json_object_object_add(
                 json, "Config",
                 options_to_json(container_options, container_options_n, &container->config));
@@ -299,6 +307,21 @@ static int mount_from_json(Container *container, json_object *json)
         return mount->config.target ? mount_read(mount, json) : -ENOMEM;
 }
 
+/* The writable layer and the limits of the root file system. */
+static int storage_from_json(Container *container, json_object *json)
+{
+        json_object *throttle, *slot;
+
+        container->upper.exists = get_bool(json, "Layer");
+        if (container->stage == CONTAINER_READY && upper_is_wanted(container) &&
+            json_object_object_get_ex(json, "LayerSlot", &slot))
+                upper_adopt(container, (uint32_t)json_object_get_uint64(slot));
+        if (!json_object_object_get_ex(json, "Throttle", &throttle))
+                return 0;
+        return options_from_json(throttle_options, throttle_options_n, &container->throttle,
+                                 throttle);
+}
+
 static int container_from_json(Sandbox *sandbox, json_object *json)
 {
         const char *id = get_string(json, "Id"), *name = get_string(json, "Name");
@@ -323,6 +346,8 @@ static int container_from_json(Sandbox *sandbox, json_object *json)
         if (get_bool(json, "Ready") && sandbox->range_base)
                 container_set_stage(container, CONTAINER_READY);
         r = config_from_json(container_options, container_options_n, &container->config, json);
+        if (r >= 0)
+                r = storage_from_json(container, json);
         for (size_t i = 0; r >= 0 && (item = get_item(json, "Mounts", i)); i++)
                 r = mount_from_json(container, item);
         mounts_sort(container);

@@ -179,7 +179,8 @@ unsigned sandbox_count_slots(const Sandbox *sandbox)
         Container *container, *next;
 
         HASH_ITER (hh, sandbox->containers, container, next)
-                n += 1 + mounts_count_slots(container);
+                n += 1 + upper_is_wanted(container) + (container->transfer ? 1 : 0) +
+                     mounts_count_slots(container);
         return n;
 }
 
@@ -272,7 +273,10 @@ static void sandbox_explain_failure(Sandbox *sandbox)
 void sandbox_forget(Sandbox *sandbox)
 {
         List stop_calls = LIST_INIT(stop_calls);
+        Container *container, *next;
 
+        HASH_ITER (hh, sandbox->containers, container, next)
+                upper_remove(container);
         bus_move_calls(&stop_calls, &sandbox->stop_calls);
         bus_emit_sandbox_removed(sandbox);
         record_remove(sandbox);

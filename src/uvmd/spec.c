@@ -194,7 +194,11 @@ static void spec_container(AgentContainerSpec *spec, const SpecContainer *source
                 /* Nobody else changes an image. */
                 .cache = AGENT_CACHE_LOOSE,
                 .read_only = config->read_only,
-                .upper = config->read_only ? AGENT_UPPER_NONE : AGENT_UPPER_MEMORY,
+                .upper = config->read_only ? AGENT_UPPER_NONE
+                         : source->upper   ? AGENT_UPPER_BLOCK
+                                           : AGENT_UPPER_MEMORY,
+                .upper_source = (char *)source->upper,
+                .upper_size = source->upper ? 0 : config->storage_size,
         };
         spec->hostname = (char *)source->hostname;
         spec->namespaces = AGENT_NAMESPACE_PID | AGENT_NAMESPACE_IPC | AGENT_NAMESPACE_UTS |

@@ -14,7 +14,8 @@
 
 typedef struct SpecContainer {
         const char *id;
-        const char *tag; /* of the 9p device with the root file system */
+        const char *tag;   /* of the 9p device with the root file system */
+        const char *upper; /* serial of the disk with the writable layer; NULL: it is in memory */
         const char *hostname;
         uint64_t token;
         const ContainerConfig *config;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "uvmd/bus/bus.h"
+#include "uvmd/bus/files.h"
 #include "uvmd/bus/mounts.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/processes.h"
@@ -39,6 +40,12 @@ BUS_METHOD(get_processes, BUS_ACTION_READ, bus_find_container, MANAGER)
 
 BUS_METHOD(bus_attach_volume, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
 BUS_METHOD(bus_detach_volume, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
+
+BUS_METHOD(bus_copy_in, BUS_ACTION_EXEC, bus_find_container, MANAGER)
+BUS_METHOD(bus_copy_out, BUS_ACTION_EXEC, bus_find_container, MANAGER)
+BUS_METHOD(bus_get_changes, BUS_ACTION_READ, bus_find_container, MANAGER)
+BUS_METHOD(bus_commit, BUS_ACTION_CREATE, bus_find_container, MANAGER)
+BUS_METHOD(bus_set_throttle, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
 
 static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -82,6 +89,26 @@ const sd_bus_vtable bus_container_vtable[] = {
                                  bus_attach_volume_method, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_NAMES("DetachVolume", "s", SD_BUS_PARAM(target), NULL, NO_NAMES,
                                  bus_detach_volume_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("CopyIn", "hssa{sv}",
+                                 SD_BUS_PARAM(transfer) SD_BUS_PARAM(name) SD_BUS_PARAM(path)
+                                         SD_BUS_PARAM(options),
+                                 "tt", SD_BUS_PARAM(files) SD_BUS_PARAM(bytes), bus_copy_in_method,
+                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("CopyOut", "hssa{sv}",
+                                 SD_BUS_PARAM(transfer) SD_BUS_PARAM(path) SD_BUS_PARAM(name)
+                                         SD_BUS_PARAM(options),
+                                 "tt", SD_BUS_PARAM(files) SD_BUS_PARAM(bytes), bus_copy_out_method,
+                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("GetChanges", NULL, NO_NAMES, "a(ss)", SD_BUS_PARAM(changes),
+                                 bus_get_changes_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("Commit", "sa{sv}", SD_BUS_PARAM(image) SD_BUS_PARAM(options), "s",
+                                 SD_BUS_PARAM(id), bus_commit_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("SetThrottle", "sa{sv}", SD_BUS_PARAM(target) SD_BUS_PARAM(limits),
+                                 NULL, NO_NAMES, bus_set_throttle_method,
+                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Storage", "s", bus_get_storage, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("StorageSize", "t", bus_get_storage_size, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Throttle", "a{sv}", bus_get_throttle, 0, 0),
         SD_BUS_PROPERTY("Mounts", "aa{sv}", bus_get_mounts, 0, 0),
         SD_BUS_PROPERTY("Id", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Name", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_CONST),

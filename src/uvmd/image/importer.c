@@ -46,6 +46,8 @@ const Option importer_options[] = {
         OPTION("WorkingDirectory", OPTION_STRING, working_directory, .is_valid = is_absolute,
                .expected = "an absolute path"),
         OPTION("User", OPTION_STRING, user, .max = 256),
+        OPTION("StopSignal", OPTION_I32, stop_signal, .min = 1, .max = 64),
+        OPTION("Labels", OPTION_MAP, labels, .max = 64),
 };
 const size_t importer_options_n = ELEMENTSOF(importer_options);
 
@@ -56,7 +58,8 @@ void importer_options_done(ImporterOptions *options)
 
 typedef struct Importer {
         ImageStore *store;
-        char directory[ID_SIZE + 8]; /* tmp-…, in the store */
+        char directory[IMPORTER_STAGE_SIZE]; /* tmp-…, in the store */
+        char stage[IMPORTER_STAGE_SIZE];     /* where the source is, if that is in the store too */
         char *name;
         ImporterOptions options;
         sd_bus_message *call;
@@ -64,6 +67,8 @@ typedef struct Importer {
 
 static void importer_free(Importer *importer)
 {
+        if (importer->stage[0])
+                image_remove_directory(importer->store, importer->stage);
         sd_bus_message_unref(importer->call);
         importer_options_done(&importer->options);
         free(importer->name);
@@ -83,8 +88,11 @@ static void importer_apply_options(ImageConfig *config, ImporterOptions *options
                 {&options->environment, &config->environment},
                 {&options->working_directory, &config->working_directory},
                 {&options->user, &config->user},
+                {&options->labels, &config->labels},
         };
 
+        if (options->stop_signal)
+                config->stop_signal = options->stop_signal;
         for (size_t i = 0; i < ELEMENTSOF(members); i++) {
                 void *from, *to;
 
@@ -165,23 +173,31 @@ static void importer_on_done(void *userdata, int r, const sd_bus_error *error,
 
 /* ------------------------------------------------------------------ the begin */
 
-static int importer_make_directory(Importer *importer, int *ret)
+static int importer_open_rootfs(ImageStore *store, const char *directory, int *ret)
 {
-        char random[ID_SIZE + 1], root[ID_SIZE + 16];
-        int fd, r = id_generate(random);
+        char root[ID_SIZE + 16];
+        int fd;
 
-        if (r < 0)
-                return r;
-        snprintf(importer->directory, sizeof(importer->directory), "tmp-%s", random);
-        snprintf(root, sizeof(root), "%s/rootfs", importer->directory);
-        if (mkdirat(importer->store->fd, importer->directory, 0700) < 0 ||
-            mkdirat(importer->store->fd, root, 0755) < 0)
-                return errno_neg();
-        fd = openat(importer->store->fd, root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        snprintf(root, sizeof(root), "%s/rootfs", directory);
+        fd = openat(store->fd, root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return errno_neg();
         *ret = fd;
         return 0;
+}
+
+int importer_make_stage(ImageStore *store, char stage[IMPORTER_STAGE_SIZE], int *ret)
+{
+        char random[ID_SIZE + 1], root[ID_SIZE + 16];
+        int r = id_generate(random);
+
+        if (r < 0)
+                return r;
+        snprintf(stage, IMPORTER_STAGE_SIZE, "tmp-%s", random);
+        snprintf(root, sizeof(root), "%s/rootfs", stage);
+        if (mkdirat(store->fd, stage, 0700) < 0 || mkdirat(store->fd, root, 0755) < 0)
+                return errno_neg();
+        return importer_open_rootfs(store, stage, ret);
 }
 
 static int importer_begin(Importer *importer, int source, ImportFormat format, const char *tag)
@@ -189,7 +205,8 @@ static int importer_begin(Importer *importer, int source, ImportFormat format, c
         _cleanup_(fd_closep) int root = FD_NONE;
         ImportTask task = {.source = source, .format = format, .tag = tag};
         Worker *worker;
-        int r = importer->name ? importer_make_directory(importer, &root) : -ENOMEM;
+        int r = importer->name ? importer_make_stage(importer->store, importer->directory, &root)
+                               : -ENOMEM;
 
         if (r < 0)
                 return r;
@@ -199,23 +216,18 @@ static int importer_begin(Importer *importer, int source, ImportFormat format, c
                             clock_limit_usec(IMPORTER_USEC), importer_on_done, importer);
 }
 
-int importer_start(ImageStore *store, const char *name, int source, const char *format,
-                   ImporterOptions *options, sd_bus_message *call, sd_bus_error *error)
+static int importer_start_from(ImageStore *store, const char *name, int source, ImportFormat format,
+                               const char *stage, ImporterOptions *options, sd_bus_message *call,
+                               sd_bus_error *error)
 {
-        int format_number = import_format_from_string(format), r;
-        Importer *importer;
+        Importer *importer = calloc(1, sizeof(*importer));
+        int r;
 
-        if (format_number < 0)
-                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
-                                 "There is no format \"%s\": auto, directory, tar, oci-layout or "
-                                 "docker-archive.",
-                                 format);
-        importer = calloc(1, sizeof(*importer));
         if (!importer)
                 return -ENOMEM;
         importer->store = store;
         importer->name = strdup(name);
-        r = importer_begin(importer, source, (ImportFormat)format_number, options->tag);
+        r = importer_begin(importer, source, format, options->tag);
         if (r < 0) {
                 if (importer->directory[0])
                         image_remove_directory(store, importer->directory);
@@ -224,8 +236,34 @@ int importer_start(ImageStore *store, const char *name, int source, const char *
                                  strerror(-r));
         }
         store->n_workers++;
+        snprintf(importer->stage, sizeof(importer->stage), "%s", stage);
         importer->options = *options;
         *options = (ImporterOptions){};
         importer->call = sd_bus_message_ref(call);
         return 0;
+}
+
+int importer_start(ImageStore *store, const char *name, int source, const char *format,
+                   ImporterOptions *options, sd_bus_message *call, sd_bus_error *error)
+{
+        int format_number = import_format_from_string(format);
+
+        if (format_number < 0)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "There is no format \"%s\": auto, directory, tar, oci-layout or "
+                                 "docker-archive.",
+                                 format);
+        return importer_start_from(store, name, source, (ImportFormat)format_number, "", options,
+                                   call, error);
+}
+
+int importer_start_stage(ImageStore *store, const char *name, const char *stage,
+                         ImporterOptions *options, sd_bus_message *call, sd_bus_error *error)
+{
+        _cleanup_(fd_closep) int source = FD_NONE;
+        int r = importer_open_rootfs(store, stage, &source);
+
+        return r < 0 ? r
+                     : importer_start_from(store, name, source, IMPORT_DIRECTORY, stage, options,
+                                           call, error);
 }

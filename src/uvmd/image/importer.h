@@ -16,7 +16,11 @@ typedef struct ImporterOptions {
         char **environment;
         char *working_directory;
         char *user;
+        int32_t stop_signal;
+        char **labels;
 } ImporterOptions;
+
+#define IMPORTER_STAGE_SIZE (ID_SIZE + 8)
 
 extern const Option importer_options[];
 extern const size_t importer_options_n;
@@ -28,3 +32,14 @@ void importer_options_done(ImporterOptions *options);
  */
 int importer_start(ImageStore *store, const char *name, int source, const char *format,
                    ImporterOptions *options, sd_bus_message *call, sd_bus_error *error);
+
+/*
+ * A root file system that is filled in the store itself: a fresh directory of the store, with an fd
+ * (O_PATH will do) of what is to be filled. What is not handed on is image_remove_directory()'s, or
+ * swept away at the next start. 0 or -errno.
+ */
+int importer_make_stage(ImageStore *store, char stage[IMPORTER_STAGE_SIZE], int *ret);
+
+/* Imports it, checked as a caller's directory is, and removes it; as importer_start(). */
+int importer_start_stage(ImageStore *store, const char *name, const char *stage,
+                         ImporterOptions *options, sd_bus_message *call, sd_bus_error *error);
