@@ -233,7 +233,7 @@ static int tree_map(int tree, int users, const ExportOptions *options, ExportFou
 }
 
 /* The wire form of an ExportFound; 48 bytes. */
-static int export_answer(int socket, const ExportFound *found, int fd)
+int export_answer_found(int socket, const ExportFound *found, const int *fds, unsigned n_fds)
 {
         uint8_t buffer[64];
         WireWriter writer = wire_writer(buffer, sizeof(buffer));
@@ -248,7 +248,7 @@ static int export_answer(int socket, const ExportFound *found, int fd)
         wire_put_u32(&writer, found->mappable);
         wire_put_u32(&writer, found->gid);
         r = wire_writer_end(&writer, &size);
-        return r < 0 ? r : worker_answer(socket, buffer, size, &fd, 1);
+        return r < 0 ? r : worker_answer(socket, buffer, size, fds, n_fds);
 }
 
 int export_read_found(const uint8_t *payload, size_t size, ExportFound *ret)
@@ -291,7 +291,8 @@ static int export_main(int socket, void *userdata, sd_bus_error *error)
                 r = tree_detach(source, options, &kept, error);
         if (r >= 0)
                 r = tree_map(tree, users, options, &found, error);
-        return r < 0 ? r : export_answer(socket, &found, options->probe ? kept : tree);
+        return r < 0 ? r
+                     : export_answer_found(socket, &found, options->probe ? &kept : &tree, 1);
 }
 
 int export_start(Worker **ret, sd_event *event, const ExportOptions *options, WorkerHandler handler,

@@ -59,3 +59,6 @@ int export_start(Worker **ret, sd_event *event, const ExportOptions *options, Wo
 
 /* 0 or -EBADMSG. */
 int export_read_found(const uint8_t *payload, size_t size, ExportFound *ret);
+
+/* In a worker: such an answer. 0 or -errno. */
+int export_answer_found(int socket, const ExportFound *found, const int *fds, unsigned n_fds);

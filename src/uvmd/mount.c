@@ -185,6 +185,8 @@ int mount_restore(Mount *mount, MountState state)
                 mount_find_volume(mount);
         snprintf(mount->tag, sizeof(mount->tag), "%c%u",
                  mount->route == MOUNT_ROUTE_BINDS ? 'b' : 'm', mount->id);
+        if (mount->kind == MOUNT_BLOCK)
+                mount_name_disk(mount);
         /* What no guest has heard of went with the uvmd that was at it. */
         if (container->stage != CONTAINER_READY || state < MOUNT_PLUGGED) {
                 if (mount->goal == MOUNT_NEW)
@@ -262,6 +264,40 @@ static int mount_check_state(const Container *container, sd_bus_error *error)
                                    : 0;
 }
 
+void mount_name_disk(Mount *mount)
+{
+        if (mount->config.serial)
+                snprintf(mount->tag, sizeof(mount->tag), "%s", mount->config.serial);
+        else
+                snprintf(mount->tag, sizeof(mount->tag), "disk%u", mount->id);
+}
+
+/* The guest tells its disks apart by their serials. */
+static int mount_check_serial(const Mount *mount, sd_bus_error *error)
+{
+        Container *container, *next;
+
+        if (!mount->config.serial)
+                return 0;
+        if (strncmp(mount->config.serial, "root-", 5) == 0 ||
+            strncmp(mount->config.serial, "disk", 4) == 0)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "Serials that begin with \"disk\" and \"root-\" are given by "
+                                 "uVM; take another.");
+        HASH_ITER (hh, mount->container->task.sandbox->containers, container, next)
+                list_for_each (item, &container->mounts) {
+                        const Mount *other = LIST_ENTRY(item, Mount, link);
+
+                        if (other != mount && other->config.serial &&
+                            strcmp(other->config.serial, mount->config.serial) == 0)
+                                return error_set(error, -EEXIST, ERROR_MOUNT_EXISTS,
+                                                 "A disk of this sandbox has the serial \"%s\" "
+                                                 "already.",
+                                                 mount->config.serial);
+                }
+        return 0;
+}
+
 static int mount_take_volume(Mount *mount, sd_bus_error *error)
 {
         Manager *manager = mount->container->task.sandbox->manager;
@@ -286,9 +322,11 @@ static int mount_begin(Mount *mount, const MountCaller *caller, sd_bus_error *er
 
         switch (mount->kind) {
         case MOUNT_BIND:
+        case MOUNT_BLOCK:
                 if (mount->config.source < 0)
                         return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
-                                         "Source is required for a mount of type bind.");
+                                         "Source is required for a mount of type %s.",
+                                         mount->config.type);
                 return present ? mount_export(mount, caller, error)
                                : mount_probe(mount, caller, error);
         case MOUNT_VOLUME:
@@ -299,9 +337,6 @@ static int mount_begin(Mount *mount, const MountCaller *caller, sd_bus_error *er
                 if (present)
                         mount_set_state(mount, MOUNT_PLUGGED);
                 break;
-        case MOUNT_BLOCK:
-                return error_set(error, -EOPNOTSUPP, ERROR_NOT_SUPPORTED,
-                                 "Mounts of type block are not there yet.");
         case MOUNT_KIND_MAX_:
                 return -EINVAL;
         }
@@ -331,6 +366,8 @@ int mount_attach(Container *container, MountConfig *config, const MountCaller *c
         mount->goal = MOUNT_NEW;
         mount_insert(mount);
         r = mount_take_volume(mount, error);
+        if (r >= 0)
+                r = mount_check_serial(mount, error);
         if (r >= 0)
                 r = mount_begin(mount, caller, error);
         if (r < 0) {

@@ -12,6 +12,7 @@
 #include "uvmd/mount.h"
 #include "uvmd/mount_guest.h"
 #include "uvmd/sandbox.h"
+#include "uvmd/storage/disk.h"
 #include "uvmd/volume.h"
 #include "uvmd/volume_fill.h"
 
@@ -25,11 +26,11 @@ static int mount_take_found(Mount *mount, const ExportFound *found, sd_bus_error
         const Sandbox *sandbox = mount->container->task.sandbox;
         MountOrigin *origin = &mount->origin;
 
-        if (mount->kind != MOUNT_BIND) {
+        if (mount->kind == MOUNT_VOLUME) {
                 origin->directory = true;
                 return 0;
         }
-        origin->directory = found->directory;
+        origin->directory = found->directory && mount->kind == MOUNT_BIND;
         /* One that is opened again was compared in the worker. */
         if (mount->goal != MOUNT_NEW)
                 return 0;
@@ -38,7 +39,8 @@ static int mount_take_found(Mount *mount, const ExportFound *found, sd_bus_error
         origin->born = found->file.born;
         origin->born_nsec = found->file.born_nsec;
         origin->gid = found->gid;
-        if (found->mappable || (mount->state != MOUNT_PROBING && !sandbox->identity))
+        if (mount->kind == MOUNT_BLOCK || found->mappable ||
+            (mount->state != MOUNT_PROBING && !sandbox->identity))
                 return 0;
         if (origin->uid != 0 || sandbox->owner != 0)
                 return error_set(
@@ -51,12 +53,29 @@ static int mount_take_found(Mount *mount, const ExportFound *found, sd_bus_error
         return 0;
 }
 
+/* A disk is a device; the name that the guest finds it by is its serial. */
+static int mount_choose_disk(Mount *mount, sd_bus_error *error)
+{
+        Sandbox *sandbox = mount->container->task.sandbox;
+
+        if (sandbox_count_slots(sandbox) >= sandbox->slots)
+                return error_set(error, -EMFILE, ERROR_LIMIT_EXCEEDED,
+                                 "The virtual machine has no device slot left for %s; attach it "
+                                 "before the start, or detach something.",
+                                 mount->config.target);
+        mount->route = MOUNT_ROUTE_DEVICE;
+        mount_name_disk(mount);
+        return 0;
+}
+
 /* Directories have a device of their own while there are slots; one is kept for the binds device. */
 static int mount_choose_route(Mount *mount, sd_bus_error *error)
 {
         Sandbox *sandbox = mount->container->task.sandbox;
         unsigned spare = sandbox->binds.state == BINDS_ABSENT ? 1 : 0;
 
+        if (mount->kind == MOUNT_BLOCK)
+                return mount_choose_disk(mount, error);
         mount->route = MOUNT_ROUTE_BINDS;
         if (mount->origin.directory && sandbox_count_slots(sandbox) + spare < sandbox->slots)
                 mount->route = MOUNT_ROUTE_DEVICE;
@@ -81,6 +100,8 @@ static void mount_on_export(void *userdata, int r, const sd_bus_error *error,
         Mount *mount = userdata;
         Container *container = mount->container;
         bool probing = mount->state == MOUNT_PROBING;
+        /* A disk that was only looked at isn't kept open: it would stay locked. */
+        bool has_fd = !probing || mount->kind != MOUNT_BLOCK;
         ExportFound found;
 
         mount->worker = NULL;
@@ -88,7 +109,7 @@ static void mount_on_export(void *userdata, int r, const sd_bus_error *error,
         sd_bus_error_copy(&failure, error);
         if (r >= 0)
                 r = export_read_found(payload, size, &found);
-        if (r >= 0 && message->n_fds != 1)
+        if (r >= 0 && message->n_fds != has_fd)
                 r = -EBADMSG;
         if (r >= 0)
                 r = mount_take_found(mount, &found, &failure);
@@ -96,9 +117,9 @@ static void mount_on_export(void *userdata, int r, const sd_bus_error *error,
                 r = mount_choose_route(mount, &failure);
         if (r < 0 || probing)
                 mount_set_state(mount, MOUNT_ABSENT);
-        if (r >= 0 && probing) {
+        if (r >= 0 && probing && has_fd) {
                 mount->tree = TAKE_FD(message->fds[0]);
-        } else if (r >= 0) {
+        } else if (r >= 0 && !probing) {
                 mount->fd = TAKE_FD(message->fds[0]);
                 mount_set_state(mount, MOUNT_EXPORTED);
         }
@@ -144,8 +165,8 @@ static int mount_start_worker(Mount *mount, const MountCaller *caller, bool prob
         if (r < 0)
                 return error_set(error, r, ERROR_FAILED, "The volume \"%s\" can't be opened: %s.",
                                  mount->volume->name, strerror(-r));
-        return export_start(&mount->worker, sandbox->manager->event, &options, mount_on_export,
-                            mount);
+        return (mount->kind == MOUNT_BLOCK ? disk_open : export_start)(
+                &mount->worker, sandbox->manager->event, &options, mount_on_export, mount);
 }
 
 int mount_probe(Mount *mount, const MountCaller *caller, sd_bus_error *error)

@@ -88,7 +88,8 @@ static int mount_plug_device(Mount *mount)
                 .type = SHIM_ADD_DEVICE,
                 .add_device =
                         {
-                                .kind = SHIM_DEVICE_P9,
+                                .kind = mount->kind == MOUNT_BLOCK ? SHIM_DEVICE_BLOCK
+                                                                   : SHIM_DEVICE_P9,
                                 .flags = mount->config.read_only ? SHIM_DEVICE_READ_ONLY : 0,
                                 .throttle = mount_config_throttle(&mount->config),
                         },
@@ -188,6 +189,15 @@ void mount_fill(const Mount *mount, AgentMount *ret)
                 ret->type = AGENT_MOUNT_TMPFS;
                 ret->options = config->options;
                 ret->flags |= AGENT_MOUNT_NOSUID;
+                return;
+        }
+        if (mount->kind == MOUNT_BLOCK) {
+                ret->type = config->file_system ? AGENT_MOUNT_BLOCK : AGENT_MOUNT_DEVICE;
+                ret->source = (char *)mount->tag;
+                ret->fs = config->file_system;
+                ret->options = config->options;
+                if (!config->file_system)
+                        ret->flags = config->read_only ? AGENT_MOUNT_READ_ONLY : 0;
                 return;
         }
         ret->type = AGENT_MOUNT_9P;

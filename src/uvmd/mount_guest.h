@@ -32,6 +32,9 @@ int mount_unplug(Mount *mount, ShimReplyHandler handler, void *userdata);
 /* As the agent gets it; borrowed. */
 void mount_fill(const Mount *mount, AgentMount *ret);
 
+/* Gives a disk its tag, which is its serial: the configured one, or one of ours. */
+void mount_name_disk(Mount *mount);
+
 /* Another user's than root: it has the caller's one id. */
 bool mount_is_single(const Mount *mount);
 

@@ -65,7 +65,7 @@ unsigned mounts_count_directories(const Container *container)
 {
         unsigned n = 0;
 
-        for_each_mount(mount, container) n += mount->origin.directory;
+        for_each_mount(mount, container) n += mount->origin.directory || mount->kind == MOUNT_BLOCK;
         return n;
 }
 
