@@ -28,6 +28,7 @@ _uvmctl_option_argument() {
         --sandbox) _uvmctl_sandboxes ;;
         --format) printf '%s\n' table json ;;
         --log-driver) printf '%s\n' journald none ;;
+        --storage) printf '%s\n' disk memory ;;
         -s | --signal | --stop-signal) printf '%s\n' HUP INT QUIT KILL USR1 USR2 TERM CONT STOP ;;
         *) return 1 ;;
         esac
@@ -57,7 +58,7 @@ _uvmctl() {
                 return
         fi
         case $verb in
-        image | sandbox | volume)
+        image | sandbox | volume | disk)
                 if ((COMP_CWORD == 2)); then
                         words=$(uvmctl --help | awk -v group="$verb" '$1 == group { print $2 }')
                         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
@@ -77,7 +78,7 @@ _uvmctl() {
                 mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
                 return
                 ;;
-        --firmware | --env-file)
+        --firmware | --env-file | --disk | -o | --output)
                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                 return
                 ;;
@@ -92,10 +93,19 @@ _uvmctl() {
         run | create) _uvmctl_has_plain_word "$first" || words=$(_uvmctl_images) ;;
         exec) _uvmctl_has_plain_word "$first" || words=$(_uvmctl_containers) ;;
         attach | stop | kill | top | stats) words=$(_uvmctl_containers) ;;
-        start | rm | wait | inspect | logs) words=$(_uvmctl_containers -a) ;;
+        start | rm | wait | inspect | logs | diff | export | commit | update) words=$(_uvmctl_containers -a) ;;
         'image rm') words=$(_uvmctl_images) ;;
         'volume rm' | 'volume inspect') words=$(_uvmctl_volumes) ;;
         'volume attach' | 'volume detach') ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a) ;;
+        'disk attach' | 'disk detach')
+                ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a)
+                ((COMP_CWORD == 3)) || mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                ;;
+        cp)
+                words=$(_uvmctl_containers -a | sed 's/$/:/')
+                mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W "$words" -- "$cur")
+                return
+                ;;
         'sandbox show') words=$(_uvmctl_sandboxes) ;;
         'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
         esac

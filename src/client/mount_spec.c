@@ -1,6 +1,7 @@
 /* The notations of mounts; see mount_spec.h. */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -214,6 +215,87 @@ int mount_spec_parse_mount(MountSpec *spec, const char *text, char **ret_error)
                 return fail(ret_error, "a mount of type %s needs a source", spec->type);
         if (spec->source && strcmp(spec->type, "tmpfs") == 0)
                 return fail(ret_error, "a mount of type tmpfs takes no source");
+        return check(spec, ret_error);
+}
+
+/* Whether it can be a list of options, and not the name of a file system. */
+static bool is_list(const char *text)
+{
+        _cleanup_(freep) char *first = strndup(text, strcspn(text, ",="));
+
+        return first && key_find(first, true);
+}
+
+/* Where nothing else is said the guest has it under its own name: "/dev/data.img". */
+static int default_disk_target(MountSpec *spec)
+{
+        const char *slash = strrchr(spec->source, '/');
+        const char *name = slash ? slash + 1 : spec->source;
+
+        /* The strings of a specification point into its text: this one goes behind the others. */
+        size_t used = strlen(spec->source) + 1, size = used + strlen("/dev/") + strlen(name) + 1;
+        char *grown = malloc(size);
+
+        if (!grown)
+                return -ENOMEM;
+        memcpy(grown, spec->source, used);
+        snprintf(grown + used, size - used, "/dev/%s", name);
+        free(spec->text);
+        spec->text = grown;
+        spec->source = grown;
+        spec->target = grown + used;
+        return 0;
+}
+
+int mount_spec_parse_disk(MountSpec *spec, const char *text, char **ret_error)
+{
+        char *next, *part;
+        int r = 0;
+
+        *spec = (MountSpec){.type = "block", .text = strdup(text)};
+        if (!spec->text)
+                return -ENOMEM;
+        next = spec->text;
+        spec->source = strsep(&next, ":");
+        if (!spec->source[0])
+                return fail(ret_error, "\"%s\" is not of the form PATH[:GUEST[:FS]][:ro]", text);
+        while (r >= 0 && (part = strsep(&next, ":"))) {
+                if (part[0] == '/' && !spec->target)
+                        spec->target = part;
+                else if (is_list(part) && !next)
+                        r = take_list(spec, part, true, ret_error);
+                else if (spec->target && !spec->file_system && part[0] && !strchr(part, '/'))
+                        spec->file_system = part;
+                else
+                        r = fail(ret_error,
+                                 "\"%s\" in \"%s\" makes no sense: it is "
+                                 "PATH[:GUEST[:FS]][:ro]",
+                                 part, text);
+        }
+        if (r >= 0 && !spec->target)
+                r = default_disk_target(spec);
+        return r < 0 ? r : check(spec, ret_error);
+}
+
+int mount_spec_parse_throttle(MountSpec *spec, const char *text, char **ret_error)
+{
+        char *limits;
+        int r;
+
+        *spec = (MountSpec){.type = "", .text = strdup(text)};
+        if (!spec->text)
+                return -ENOMEM;
+        limits = strrchr(spec->text, ':');
+        if (!limits || limits == spec->text)
+                return fail(ret_error, "\"%s\" is not of the form TARGET:bps=SIZE,iops=N", text);
+        *limits++ = 0;
+        spec->target = spec->text;
+        r = strcmp(limits, "none") == 0 ? 0 : take_list(spec, limits, true, ret_error);
+        if (r < 0)
+                return r;
+        if (spec->read_only || spec->nosuid || spec->nodev || spec->noexec || spec->nocopy ||
+            spec->cache)
+                return fail(ret_error, "a throttle takes bps, bps-burst, iops and iops-burst");
         return check(spec, ret_error);
 }
 

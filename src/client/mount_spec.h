@@ -2,6 +2,8 @@
  * What people write for a mount, as podman and docker take it:
  *
  *      -v HOST|VOLUME:GUEST[:OPTION[,OPTION…]]
+ *      --disk PATH[:GUEST[:FS]][:OPTION[,OPTION…]]
+ *      TARGET:bps=SIZE,iops=N…        (a throttle: no mount, only its target and limits)
  *      --mount type=TYPE,source=…,target=…[,KEY[=VALUE]…]
  *
  * Pure. A source that begins with '/' or '.' is a path of the host.
@@ -25,4 +27,6 @@ typedef struct MountSpec {
 /* 0; -EINVAL with one sentence in *ret_error (free() it); or -ENOMEM. */
 int mount_spec_parse_volume(MountSpec *spec, const char *text, char **ret_error);
 int mount_spec_parse_mount(MountSpec *spec, const char *text, char **ret_error);
+int mount_spec_parse_disk(MountSpec *spec, const char *text, char **ret_error);
+int mount_spec_parse_throttle(MountSpec *spec, const char *text, char **ret_error);
 void mount_spec_done(MountSpec *spec);

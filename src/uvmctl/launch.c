@@ -73,6 +73,8 @@ int launch_create(Launch *launch, sd_bus *bus, const Setup *setup, const char *i
         r = launch_create_container(launch, bus, setup, image, command);
         for (size_t i = 0; !r && i < setup->n_mounts; i++)
                 r = mount_attach(bus, launch->container, &setup->mounts[i]);
+        for (size_t i = 0; !r && i < setup->n_throttles; i++)
+                r = mount_throttle(bus, launch->container, &setup->throttles[i]);
         if (r)
                 launch_undo(launch, bus);
         return r;

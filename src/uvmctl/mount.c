@@ -41,6 +41,24 @@ static int append_number(sd_bus_message *message, const char *key, uint64_t valu
         return value ? sd_bus_message_append(message, "{sv}", key, "t", value) : 0;
 }
 
+static int append_limits(sd_bus_message *message, const MountSpec *spec)
+{
+        const struct {
+                const char *key;
+                uint64_t value;
+        } numbers[] = {
+                {"BytesPerSecond", spec->bytes},
+                {"BytesBurst", spec->bytes_burst},
+                {"OperationsPerSecond", spec->ops},
+                {"OperationsBurst", spec->ops_burst},
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
+                r = append_number(message, numbers[i].key, numbers[i].value);
+        return r;
+}
+
 static int append_common(sd_bus_message *message, const MountSpec *spec)
 {
         const struct {
@@ -57,24 +75,13 @@ static int append_common(sd_bus_message *message, const MountSpec *spec)
                 {"ReadOnly", spec->read_only}, {"NoSuid", spec->nosuid}, {"NoDev", spec->nodev},
                 {"NoExec", spec->noexec},      {"NoCopy", spec->nocopy},
         };
-        const struct {
-                const char *key;
-                uint64_t value;
-        } numbers[] = {
-                {"BytesPerSecond", spec->bytes},
-                {"BytesBurst", spec->bytes_burst},
-                {"OperationsPerSecond", spec->ops},
-                {"OperationsBurst", spec->ops_burst},
-        };
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(texts); i++)
                 r = append_text(message, texts[i].key, texts[i].value);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(flags); i++)
                 r = append_flag(message, flags[i].key, flags[i].value);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
-                r = append_number(message, numbers[i].key, numbers[i].value);
-        return r;
+        return r < 0 ? r : append_limits(message, spec);
 }
 
 static int append_source(sd_bus_message *message, const MountSpec *spec)
@@ -122,4 +129,23 @@ int mount_attach(sd_bus *bus, const char *path, const MountSpec *spec)
         if (asprintf(&what, "Attaching %s …", spec->target) < 0)
                 what = NULL;
         return client_send_late(bus, message, what, NULL);
+}
+
+int mount_throttle(sd_bus *bus, const char *path, const MountSpec *spec)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        int r = client_message_new(bus, path, CLIENT_CONTAINER, "SetThrottle", &message);
+
+        if (r)
+                return r;
+        r = sd_bus_message_append(message, "s", spec->target);
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r >= 0)
+                r = append_limits(message, spec);
+        if (r >= 0)
+                r = sd_bus_message_close_container(message);
+        if (r < 0)
+                return client_fail_errno(r, "cannot make the call");
+        return client_send_late(bus, message, NULL, NULL);
 }

@@ -26,7 +26,16 @@ const char setup_help[] = SETUP_HELP_PROCESS
         "                            (a name): ro, nosuid, noexec, nocopy, cache=loose|mmap|none,\n"
         "                            bps=SIZE, iops=N\n"
         "      --mount type=TYPE,source=SOURCE,target=TARGET[,OPTION…]\n"
-        "                            the same in words; TYPE is bind, volume or tmpfs\n"
+        "                            the same in words; TYPE is bind, volume, tmpfs or\n"
+        "                            block (fs=, serial=, options=)\n"
+        "      --disk PATH[:GUEST[:FS]][:ro]\n"
+        "                            a file or block device of the host as a disk, mounted at "
+        "GUEST\n"
+        "                            if FS says what is on it, else the device GUEST (/dev/NAME)\n"
+        "      --throttle TARGET:bps=SIZE,iops=N[,bps-burst=SIZE][,iops-burst=N]\n"
+        "                            how fast a mount or disk may go; / is the root file system\n"
+        "      --storage WHERE       the writable layer: disk, or memory (with --rm)\n"
+        "      --storage-size SIZE   how large it may become (10g)\n"
         "      --tmpfs DIR[:OPTIONS] a file system in memory\n"
         "      --cap-add CAPABILITY, --cap-drop CAPABILITY\n"
         "      --ulimit NAME=SOFT[:HARD]\n"
@@ -53,6 +62,10 @@ enum {
         OPT_READ_ONLY,
         OPT_TMPFS,
         OPT_MOUNT,
+        OPT_DISK,
+        OPT_THROTTLE,
+        OPT_STORAGE,
+        OPT_STORAGE_SIZE,
         OPT_CAP_ADD,
         OPT_CAP_DROP,
         OPT_ULIMIT,
@@ -101,6 +114,10 @@ static const struct option options_run[] = {
         {"tmpfs", required_argument, NULL, OPT_TMPFS},
         {"volume", required_argument, NULL, 'v'},
         {"mount", required_argument, NULL, OPT_MOUNT},
+        {"disk", required_argument, NULL, OPT_DISK},
+        {"throttle", required_argument, NULL, OPT_THROTTLE},
+        {"storage", required_argument, NULL, OPT_STORAGE},
+        {"storage-size", required_argument, NULL, OPT_STORAGE_SIZE},
         {"cap-add", required_argument, NULL, OPT_CAP_ADD},
         {"cap-drop", required_argument, NULL, OPT_CAP_DROP},
         {"ulimit", required_argument, NULL, OPT_ULIMIT},
@@ -172,21 +189,23 @@ static int setup_read_env_file(Setup *setup, const char *path)
         return 0;
 }
 
-static int setup_add_mount(Setup *setup, const Verb *verb, bool long_form)
+typedef int (*SetupParse)(MountSpec *spec, const char *text, char **ret_error);
+
+/* @option is what the person wrote, for the message. */
+static int setup_add_spec(MountSpec **specs, size_t *n, const Verb *verb, const char *option,
+                          SetupParse parse)
 {
-        MountSpec *grown = reallocarray(setup->mounts, setup->n_mounts + 1, sizeof(*grown));
+        MountSpec *grown = reallocarray(*specs, *n + 1, sizeof(*grown));
         _cleanup_(freep) char *error = NULL;
         int r;
 
         if (!grown)
                 abort();
-        setup->mounts = grown;
-        grown += setup->n_mounts++;
-        r = long_form ? mount_spec_parse_mount(grown, optarg, &error)
-                      : mount_spec_parse_volume(grown, optarg, &error);
+        *specs = grown;
+        grown += (*n)++;
+        r = parse(grown, optarg, &error);
         if (r < 0)
-                return verb_usage_error(verb, "%s: %s", long_form ? "--mount" : "-v",
-                                        error ? error : strerror(-r));
+                return verb_usage_error(verb, "%s: %s", option, error ? error : strerror(-r));
         return 0;
 }
 
@@ -247,6 +266,8 @@ static int setup_parse_limit(Setup *setup, const Verb *verb, int option)
                 return setup_bytes(verb, "--memory-max", &setup->memory_max);
         case OPT_MEMORY_HIGH:
                 return setup_bytes(verb, "--memory-high", &setup->memory_high);
+        case OPT_STORAGE_SIZE:
+                return setup_bytes(verb, "--storage-size", &setup->storage_size);
         case OPT_CPUS:
                 if (parse_milli(optarg, 32000, &setup->milli_cpus) < 0)
                         return verb_usage_error(
@@ -335,8 +356,20 @@ static int setup_parse_option(Setup *setup, const Verb *verb, int option)
                 array_add(&setup->tmpfs, &setup->n_tmpfs, optarg);
                 return 0;
         case 'v':
+                return setup_add_spec(&setup->mounts, &setup->n_mounts, verb, "-v",
+                                      mount_spec_parse_volume);
         case OPT_MOUNT:
-                return setup_add_mount(setup, verb, option == OPT_MOUNT);
+                return setup_add_spec(&setup->mounts, &setup->n_mounts, verb, "--mount",
+                                      mount_spec_parse_mount);
+        case OPT_DISK:
+                return setup_add_spec(&setup->mounts, &setup->n_mounts, verb, "--disk",
+                                      mount_spec_parse_disk);
+        case OPT_THROTTLE:
+                return setup_add_spec(&setup->throttles, &setup->n_throttles, verb, "--throttle",
+                                      mount_spec_parse_throttle);
+        case OPT_STORAGE:
+                setup->storage = optarg;
+                return 0;
         case OPT_CAP_ADD:
                 array_add(&setup->cap_add, &setup->n_cap_add, optarg);
                 return 0;
@@ -400,6 +433,9 @@ void setup_done(Setup *setup)
         for (size_t i = 0; i < setup->n_mounts; i++)
                 mount_spec_done(&setup->mounts[i]);
         free(setup->mounts);
+        for (size_t i = 0; i < setup->n_throttles; i++)
+                mount_spec_done(&setup->throttles[i]);
+        free(setup->throttles);
         free(setup->cap_add);
         free(setup->cap_drop);
         free(setup->ulimits);

@@ -52,6 +52,10 @@ typedef struct Setup {
         size_t n_tmpfs;
         MountSpec *mounts; /* owned */
         size_t n_mounts;
+        MountSpec *throttles; /* owned; set when the container is made */
+        size_t n_throttles;
+        const char *storage;
+        uint64_t storage_size;
         char **cap_add;
         size_t n_cap_add;
         char **cap_drop;

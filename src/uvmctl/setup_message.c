@@ -285,6 +285,8 @@ int setup_append_container(const Setup *setup, sd_bus_message *message, const ch
         dict_strings(&dict, "Entrypoint", entrypoint, setup->entrypoint ? 1 : 0);
         dict_string(&dict, "Hostname", setup->hostname);
         dict_bool(&dict, "ReadOnly", setup->read_only);
+        dict_string(&dict, "Storage", setup->storage);
+        dict_u64(&dict, "StorageSize", setup->storage_size);
         dict_pairs(&dict, "Tmpfs", setup->tmpfs, setup->n_tmpfs, ':');
         dict_u64(&dict, "PidsMax", setup->pids_limit);
         dict_strings(&dict, "CapabilitiesAdd", setup->cap_add, setup->n_cap_add);

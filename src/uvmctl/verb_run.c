@@ -99,7 +99,7 @@ static int create(int argc, char **argv)
                 r = launch_create(&launch, bus, &setup, argv[optind], argv + optind + 1);
         if (r)
                 return r;
-        if (!setup.remove)
+        if (!setup.remove && setup.storage && strcmp(setup.storage, "memory") == 0)
                 client_warn("note: what the container writes is kept in the guest's memory and "
                             "is gone once it has stopped");
         print_id(launch.container);

@@ -74,6 +74,78 @@ static void long_form(void)
         mount_spec_done(&spec);
 }
 
+static void disks(void)
+{
+        static const struct {
+                const char *text, *source, *target, *fs;
+                bool read_only;
+                uint64_t ops;
+        } cases[] = {
+                {"/dev/vdb", "/dev/vdb", "/dev/vdb", NULL, false, 0},
+                {"data.img:ro", "data.img", "/dev/data.img", NULL, true, 0},
+                {"/a/data.img:/data:ext4", "/a/data.img", "/data", "ext4", false, 0},
+                {"/a:/data:ext4:ro", "/a", "/data", "ext4", true, 0},
+                {"/a:/dev/x:ro,iops=9", "/a", "/dev/x", NULL, true, 9},
+                {"/a:/data:ext4:iops=7", "/a", "/data", "ext4", false, 7},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(freep) char *error = NULL;
+                MountSpec spec;
+
+                if (mount_spec_parse_disk(&spec, cases[i].text, &error) != 0)
+                        unit_fail("\"%s\": %s", cases[i].text, error);
+                unit_assert_string(spec.type, "block");
+                unit_assert_string(spec.source, cases[i].source);
+                unit_assert_string(spec.target, cases[i].target);
+                unit_assert(!spec.file_system == !cases[i].fs);
+                if (cases[i].fs)
+                        unit_assert_string(spec.file_system, cases[i].fs);
+                unit_assert_int(spec.read_only, cases[i].read_only);
+                unit_assert(spec.ops == cases[i].ops);
+                mount_spec_done(&spec);
+        }
+}
+
+static void throttles(void)
+{
+        static const char *const bad[] = {
+                "", "/", ":bps=1", "/:", "/:bps", "/:ro", "/:cache=mmap", "x:bps=1", "/:odd=1"};
+        MountSpec spec;
+        char *error = NULL;
+
+        unit_assert_int(mount_spec_parse_throttle(&spec, "/a:b:bps=10m,iops=100", &error), 0);
+        unit_assert_string(spec.target, "/a:b");
+        unit_assert(spec.bytes == 10 << 20 && spec.ops == 100 && spec.bytes_burst == 0);
+        mount_spec_done(&spec);
+        unit_assert_int(mount_spec_parse_throttle(&spec, "/:none", &error), 0);
+        unit_assert(spec.bytes == 0 && spec.ops == 0);
+        mount_spec_done(&spec);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_(freep) char *text = NULL;
+
+                if (mount_spec_parse_throttle(&spec, bad[i], &text) != -EINVAL || !text)
+                        unit_fail("\"%s\" is taken", bad[i]);
+                mount_spec_done(&spec);
+        }
+}
+
+static void refuses_disks(void)
+{
+        static const char *const bad[] = {
+                "",         ":/x",     "/a:", "/a:b", "/a:/b:ext4:odd", "/a:/b::", "/a:/b:ext4:ro:",
+                "/a:/b:/c", "/a:ro:/b"};
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_(freep) char *error = NULL;
+                MountSpec spec;
+
+                if (mount_spec_parse_disk(&spec, bad[i], &error) != -EINVAL || !error)
+                        unit_fail("\"%s\" is taken", bad[i]);
+                mount_spec_done(&spec);
+        }
+}
+
 static void refusals(void)
 {
         static const char *const volumes[] = {
@@ -109,4 +181,5 @@ static void refusals(void)
         }
 }
 
-UNIT_MAIN(UNIT_TEST(short_form), UNIT_TEST(long_form), UNIT_TEST(refusals))
+UNIT_MAIN(UNIT_TEST(short_form), UNIT_TEST(long_form), UNIT_TEST(disks), UNIT_TEST(throttles),
+          UNIT_TEST(refuses_disks), UNIT_TEST(refusals))

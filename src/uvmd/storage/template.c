@@ -54,8 +54,8 @@ static const char *const template_options[] = {
         "-G",
         "256",
         "-O",
-        "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"
-        "large_file,huge_file,dir_nlink,extra_isize,metadata_csum",
+        ("none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,"
+         "large_file,huge_file,dir_nlink,extra_isize,metadata_csum"),
         "-E",
         "assume_storage_prezeroed=1,nodiscard,root_owner=0:0",
 };

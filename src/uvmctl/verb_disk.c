@@ -1,0 +1,132 @@
+/* uvmctl disk attach and detach, and update: devices of containers that are there. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "client/late.h"
+#include "client/objects.h"
+#include "uvmctl/mount.h"
+#include "uvmctl/verbs.h"
+
+/* The path of a container's object, in new memory. A status. */
+static int disk_find(sd_bus *bus, const char *name, char **ret)
+{
+        _cleanup_(objects_freep) Objects *objects = NULL;
+        Object container;
+        int r = objects_load(bus, &objects);
+
+        if (!r)
+                r = objects_find_container(objects, name, &container);
+        if (r)
+                return r;
+        *ret = strdup(container.path);
+        return *ret ? 0 : client_fail("out of memory");
+}
+
+static int attach(int argc, char **argv)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(mount_spec_done) MountSpec spec = {};
+        _cleanup_(freep) char *path = NULL, *error = NULL;
+        int r;
+
+        if (argc != 3)
+                return verb_usage_error(&verb_disk_attach, "which container, and which disk?");
+        r = mount_spec_parse_disk(&spec, argv[2], &error);
+        if (r < 0)
+                return verb_usage_error(&verb_disk_attach, "%s", error ? error : strerror(-r));
+        r = client_bus_open(&bus);
+        if (!r)
+                r = disk_find(bus, argv[1], &path);
+        if (!r)
+                r = mount_attach(bus, path, &spec);
+        if (!r)
+                puts(spec.target);
+        return r;
+}
+
+static int detach(int argc, char **argv)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        _cleanup_(freep) char *path = NULL;
+        int r;
+
+        if (argc != 3)
+                return verb_usage_error(&verb_disk_detach,
+                                        "which container, and where is the disk in it?");
+        r = client_bus_open(&bus);
+        if (!r)
+                r = disk_find(bus, argv[1], &path);
+        if (!r)
+                r = client_message_new(bus, path, CLIENT_CONTAINER, "DetachVolume", &message);
+        if (r)
+                return r;
+        if (sd_bus_message_append(message, "s", argv[2]) < 0)
+                return client_fail("the call can't be made");
+        r = client_send_late(bus, message, "Detaching …", NULL);
+        if (!r)
+                puts(argv[2]);
+        return r;
+}
+
+static int update(int argc, char **argv)
+{
+        static const struct option options[] = {{"throttle", required_argument, NULL, 't'}, {0}};
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(freep) char *path = NULL;
+        MountSpec specs[16] = {};
+        size_t n = 0;
+        int option, r = 0;
+
+        while (!r && (option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                _cleanup_(freep) char *error = NULL;
+
+                if (option != 't' || n == ELEMENTSOF(specs))
+                        r = verb_usage_error(&verb_update, "these options are not understood");
+                else if (mount_spec_parse_throttle(&specs[n++], optarg, &error) < 0)
+                        r = verb_usage_error(&verb_update, "--throttle: %s",
+                                             error ? error : "out of memory");
+        }
+        if (!r && (n == 0 || optind + 1 != argc))
+                r = verb_usage_error(&verb_update, "what is to change, of which container?");
+        if (!r)
+                r = client_bus_open(&bus);
+        if (!r)
+                r = disk_find(bus, argv[optind], &path);
+        for (size_t i = 0; i < n; i++) {
+                if (!r)
+                        r = mount_throttle(bus, path, &specs[i]);
+                mount_spec_done(&specs[i]);
+        }
+        if (!r)
+                puts(argv[optind]);
+        return r;
+}
+
+const Verb verb_disk_attach = {
+        .name = "disk attach",
+        .arguments = "CONTAINER PATH[:GUEST[:FS]][:ro]",
+        .summary = "give a container a file or block device as a disk",
+        .help = "PATH is mounted at GUEST if FS says what is on it, else GUEST is a device\n"
+                "(/dev/NAME). Behind the last colon: ro, bps=SIZE, iops=N and other limits.\n",
+        .run = attach,
+};
+
+const Verb verb_disk_detach = {
+        .name = "disk detach",
+        .arguments = "CONTAINER GUEST",
+        .summary = "take a disk away from a container",
+        .run = detach,
+};
+
+const Verb verb_update = {
+        .name = "update",
+        .arguments = "--throttle TARGET:LIMITS CONTAINER",
+        .summary = "change limits of a container",
+        .help = "      --throttle TARGET:bps=SIZE,iops=N[,bps-burst=SIZE][,iops-burst=N]\n"
+                "                  of a mount or disk, / for the root file system; TARGET:none\n"
+                "                  takes the limits away\n",
+        .run = update,
+};
