@@ -6,13 +6,27 @@
 #include "uvmctl/borrow.h"
 #include "uvmctl/each.h"
 
+/* Waits until what is ending has ended: Stop answers then. */
+static int borrow_stop(const Borrow *borrow, const char *sandbox)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        int r = client_message_new(borrow->bus, sandbox, CLIENT_SANDBOX, "Stop", &message);
+
+        if (r)
+                return r;
+        if (sd_bus_message_append(message, "t", 0) < 0)
+                return client_fail("the call can't be made");
+        return client_send_late(borrow->bus, message, "Stopping the virtual machine …", NULL);
+}
+
 static int borrow_start(Borrow *borrow, const Object *sandbox, bool lasting)
 {
         const char *state = client_json_string(sandbox->properties, "State");
         const char *storage = client_json_string(borrow->container.properties, "Storage");
+        bool ending = strcmp(state, "stopping") == 0;
         int r;
 
-        if (strcmp(state, "created") != 0 && strcmp(state, "stopped") != 0)
+        if (!ending && strcmp(state, "created") != 0 && strcmp(state, "stopped") != 0)
                 return 0; /* it runs, or uvmd says why it can't be used */
         if (client_json_bool(sandbox->properties, "AutoRemove"))
                 return client_fail("container %s does not run, and is removed when it has run: "
@@ -22,6 +36,9 @@ static int borrow_start(Borrow *borrow, const Object *sandbox, bool lasting)
                 return client_fail("container %s does not run, and keeps nothing: its writable "
                                    "layer is in the memory of its virtual machine",
                                    borrow->name);
+        r = ending ? borrow_stop(borrow, sandbox->path) : 0;
+        if (r)
+                return r;
         r = client_call_late(borrow->bus, sandbox->path, CLIENT_SANDBOX, "Start",
                              "Starting the virtual machine …");
         borrow->started = !r;
@@ -69,12 +86,8 @@ static bool borrow_is_used(const Borrow *borrow)
 
 void borrow_done(Borrow *borrow)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
-
-        if (borrow->started && !borrow_is_used(borrow) &&
-            !client_message_new(borrow->bus, borrow->sandbox, CLIENT_SANDBOX, "Stop", &message) &&
-            sd_bus_message_append(message, "t", 0) >= 0)
-                client_send_late(borrow->bus, message, "Stopping the virtual machine …", NULL);
+        if (borrow->started && !borrow_is_used(borrow))
+                borrow_stop(borrow, borrow->sandbox);
         objects_free(borrow->objects);
         sd_bus_flush_close_unref(borrow->bus);
         *borrow = (Borrow){};

@@ -73,7 +73,8 @@ static int container_fill(Container *container, const char *name, Image *image, 
                                  "The image \"%s\" has no command of its own: give one.",
                                  container->config.image);
         if (!container->config.storage)
-                container->config.storage = strdup("memory");
+                container->config.storage = strdup(
+                        container->task.sandbox->config.auto_remove ? "memory" : "disk");
         if (!container->config.storage)
                 return -ENOMEM;
         if (!container->config.storage_size && upper_is_wanted(container))
