@@ -6,13 +6,14 @@
  *          [--p9 DIR:TAG [--throttle BYTES:OPS]]… [--disk FILE[:ro] [--throttle BYTES:OPS]]…
  *          [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
  *          [--time-limit SECONDS] [--stop-at TEXT] [--toggle-at TEXT] [--phases] [--stats]
+ *          [--stats-at TEXT]
  *
  * Disks have the serials disk0, disk1, …; a throttle, in bytes and operations a second (0: unlimited),
  * is that of the device before it. --stop-at ends the machine when the console shows TEXT; --toggle-at
  * plugs an rng into the last slot, or pulls it, each time the console shows TEXT, and says "vmmrun:
- * plugged" or "… pulled". What a guest sends to a --vsock-listen port goes to standard output too, and
- * standard input goes to the newest such connection. Exit status: 0 if the guest reset the machine or
- * --stop-at was met, 1 for every other end, 2 for wrong usage.
+ * plugged" or "… pulled"; --stats-at tells the counters. What a guest sends to a --vsock-listen port
+ * goes to standard output too, and standard input goes to the newest such connection. Exit status: 0
+ * if the guest reset the machine or --stop-at was met, 1 for every other end, 2 for wrong usage.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -175,6 +176,8 @@ static int run_watch(Run *run, const char *bytes, size_t size)
                 run->tail[RUN_TAIL_SIZE - 1] = bytes[i];
                 if (run->stop_at && tail_ends_with(run, run->stop_at))
                         r = run_stop(run);
+                if (r == 0 && run->stats_at && tail_ends_with(run, run->stats_at))
+                        r = run_send_plain(run, CONTROL_GET_STATS);
                 if (r == 0 && run->toggle_at && tail_ends_with(run, run->toggle_at))
                         r = run_toggle(run);
         }

@@ -15,7 +15,7 @@
 #define RUN_TAIL_SIZE   256
 
 typedef struct Run {
-        const char *vmm, *firmware, *stop_at, *toggle_at;
+        const char *vmm, *firmware, *stop_at, *toggle_at, *stats_at;
         ControlConfigure configure;
         struct {
                 char *directory;
@@ -44,7 +44,7 @@ typedef struct Run {
         unsigned n_streams;
         uint32_t serial, expected; /* the last serial sent, and the last that needs a good answer */
         uint64_t start_usec;
-        char tail[RUN_TAIL_SIZE]; /* of the console, for --stop-at and --toggle-at */
+        char tail[RUN_TAIL_SIZE]; /* of the console, for --stop-at and the like */
         bool plugged;             /* the last slot, by --toggle-at */
         int status;
 } Run;

@@ -106,6 +106,9 @@ static int parse_option(Run *run, int option, char *value)
         case 'T':
                 run->toggle_at = value;
                 return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
+        case 'A':
+                run->stats_at = value;
+                return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
         case 'P':
                 run->want_phases = true;
                 return 0;
@@ -135,6 +138,7 @@ int vmmrun_parse(Run *run, int argc, char **argv)
                 {"time-limit", required_argument, NULL, 't'},
                 {"stop-at", required_argument, NULL, 'S'},
                 {"toggle-at", required_argument, NULL, 'T'},
+                {"stats-at", required_argument, NULL, 'A'},
                 {"phases", no_argument, NULL, 'P'},
                 {"stats", no_argument, NULL, 'X'},
                 {},
