@@ -374,15 +374,7 @@ static void test_getlock(void)
         guest_create(guest, 1, "file");
         guest_create(guest, 2, "file");
         unit_assert_int(guest_lock(guest, 1, P9_LOCK_READ, 100, 50), P9_LOCK_SUCCESS);
-        guest_begin(guest, P9_TGETLOCK);
-        wire_put_u32(&guest->request, 2);
-        wire_put_u8(&guest->request, P9_LOCK_NONE);
-        wire_put_u64(&guest->request, 0);
-        wire_put_u64(&guest->request, 0);
-        wire_put_u32(&guest->request, 1);
-        guest_put_string(guest, "client");
-        unit_assert_int(guest_send(guest), 0);
-        unit_assert_int(wire_get_u8(&guest->reply), P9_LOCK_READ);
+        unit_assert_int(guest_getlock_as(guest, 1, 2), P9_LOCK_READ);
         unit_assert_int(wire_get_u64(&guest->reply), 100);
         unit_assert_int(wire_get_u64(&guest->reply), 50);
         wire_get_u32(&guest->reply);

@@ -410,9 +410,9 @@ static inline int guest_xattr_get(Guest *guest, uint32_t fid, const char *name, 
         return r;
 }
 
-/* The status, or -errno. */
-static inline int guest_lock(Guest *guest, uint32_t fid, uint8_t type, uint64_t start,
-                             uint64_t length)
+/* The status, or -errno. @process 0: the lock is the fid's. */
+static inline int guest_lock_as(Guest *guest, uint32_t process, uint32_t fid, uint8_t type,
+                                uint64_t start, uint64_t length)
 {
         int r;
 
@@ -422,7 +422,29 @@ static inline int guest_lock(Guest *guest, uint32_t fid, uint8_t type, uint64_t 
         wire_put_u32(&guest->request, 0);
         wire_put_u64(&guest->request, start);
         wire_put_u64(&guest->request, length);
-        wire_put_u32(&guest->request, 1);
+        wire_put_u32(&guest->request, process);
+        guest_put_string(guest, "client");
+        r = guest_send(guest);
+        return r < 0 ? r : wire_get_u8(&guest->reply);
+}
+
+static inline int guest_lock(Guest *guest, uint32_t fid, uint8_t type, uint64_t start,
+                             uint64_t length)
+{
+        return guest_lock_as(guest, 0, fid, type, start, length);
+}
+
+/* The type of a lock that is in the way of writing anywhere in the file, or -errno. */
+static inline int guest_getlock_as(Guest *guest, uint32_t process, uint32_t fid)
+{
+        int r;
+
+        guest_begin(guest, P9_TGETLOCK);
+        wire_put_u32(&guest->request, fid);
+        wire_put_u8(&guest->request, P9_LOCK_NONE);
+        wire_put_u64(&guest->request, 0);
+        wire_put_u64(&guest->request, 0);
+        wire_put_u32(&guest->request, process);
         guest_put_string(guest, "client");
         r = guest_send(guest);
         return r < 0 ? r : wire_get_u8(&guest->reply);

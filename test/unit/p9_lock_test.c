@@ -199,5 +199,77 @@ static void test_one_owner(void)
         guest_close(guest);
 }
 
+/* Two fids of one file, open for both. */
+static Guest *guest_with_two_fids(P9Limits limits)
+{
+        Guest *guest = guest_open_with(limits, false);
+
+        guest_create(guest, 1, "file");
+        unit_assert_int(guest_walk(guest, GUEST_ROOT, 2, "file"), 0);
+        unit_assert_int(guest_lopen(guest, 2, O_RDWR), 0);
+        return guest;
+}
+
+/* A process has its locks by whichever fid, and no other process has them by the same. */
+static void test_process(void)
+{
+        Guest *guest = guest_with_two_fids(p9_limits_for(512));
+
+        unit_assert_int(guest_lock_as(guest, 7, 1, P9_LOCK_WRITE, 0, 10), P9_LOCK_SUCCESS);
+        unit_assert_int(guest_lock_as(guest, 7, 2, P9_LOCK_WRITE, 5, 10), P9_LOCK_SUCCESS);
+        unit_assert_int(locks_of(guest), 1);
+        unit_assert_int(guest_lock_as(guest, 8, 1, P9_LOCK_READ, 14, 1), P9_LOCK_BLOCKED);
+        unit_assert_int(guest_lock(guest, 1, P9_LOCK_READ, 14, 1), P9_LOCK_BLOCKED);
+        unit_assert_int(guest_getlock_as(guest, 7, 1), P9_LOCK_NONE);
+        unit_assert_int(guest_getlock_as(guest, 8, 1), P9_LOCK_WRITE);
+        /* A child that closes what it has inherited. */
+        unit_assert_int(guest_lock_as(guest, 8, 1, P9_LOCK_NONE, 0, 0), P9_LOCK_SUCCESS);
+        unit_assert_int(locks_of(guest), 1);
+        unit_assert_int(guest_lock_as(guest, 7, 2, P9_LOCK_NONE, 0, 0), P9_LOCK_SUCCESS);
+        unit_assert_int(locks_of(guest), 0);
+        unit_assert_int(guest_lock_as(guest, 8, 1, P9_LOCK_WRITE, 0, 0), P9_LOCK_SUCCESS);
+        guest_close(guest);
+}
+
+/* Processes come and go: what one has left serves the next, and all ends with the last fid. */
+static void test_process_ends(void)
+{
+        Guest *guest = guest_with_two_fids(p9_limits_for(512));
+        unsigned files;
+
+        unit_assert_int(guest_lock_as(guest, 1, 1, P9_LOCK_READ, 0, 1), P9_LOCK_SUCCESS);
+        files = p9_server_usage(guest->server).files;
+        for (uint32_t process = 2; process < 100; process++) {
+                unit_assert_int(guest_lock_as(guest, process, 1, P9_LOCK_READ, 0, 1),
+                                P9_LOCK_SUCCESS);
+                unit_assert_int(guest_lock_as(guest, process - 1, 2, P9_LOCK_NONE, 0, 0),
+                                P9_LOCK_SUCCESS);
+        }
+        unit_assert_int(p9_server_usage(guest->server).files, files + 1);
+        unit_assert_int(guest_clunk(guest, 1), 0);
+        unit_assert_int(locks_of(guest), 1);
+        unit_assert_int(guest_clunk(guest, 2), 0);
+        unit_assert_int(locks_of(guest), 0);
+        unit_assert_int(p9_server_usage(guest->server).files, 0);
+        guest_close(guest);
+}
+
+/* No file for one more process: it has no lock, and the others go on. */
+static void test_process_limit(void)
+{
+        P9Limits limits = p9_limits_for(512);
+        Guest *guest;
+
+        limits.files = 3;
+        guest = guest_with_two_fids(limits);
+        unit_assert_int(guest_lock_as(guest, 1, 1, P9_LOCK_READ, 0, 1), P9_LOCK_SUCCESS);
+        unit_assert_int(guest_lock_as(guest, 2, 1, P9_LOCK_READ, 0, 1), -ENOLCK);
+        unit_assert_int(guest_lock_as(guest, 2, 1, P9_LOCK_NONE, 0, 0), P9_LOCK_SUCCESS);
+        unit_assert_int(guest_lock_as(guest, 1, 2, P9_LOCK_NONE, 0, 1), P9_LOCK_SUCCESS);
+        unit_assert_int(guest_lock_as(guest, 2, 1, P9_LOCK_READ, 0, 1), P9_LOCK_SUCCESS);
+        guest_close(guest);
+}
+
 UNIT_MAIN(UNIT_TEST(test_ranges), UNIT_TEST(test_like_kernel), UNIT_TEST(test_flood),
-          UNIT_TEST(test_blocked), UNIT_TEST(test_one_owner))
+          UNIT_TEST(test_blocked), UNIT_TEST(test_one_owner), UNIT_TEST(test_process),
+          UNIT_TEST(test_process_ends), UNIT_TEST(test_process_limit))

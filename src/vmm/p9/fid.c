@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "vmm/p9/fid.h"
+#include "vmm/p9/owner.h"
 
 static P9Fid *p9_fid_from_item(P9TableItem *item)
 {
@@ -68,6 +69,8 @@ void p9_fid_unref(P9FidTable *table, P9Fid *fid)
         fid->lock_fd = p9_fid_close_one(table, fid->lock_fd);
         table->locks -= fid->locks.n;
         p9_locks_done(&fid->locks);
+        if (fid->kind == P9_FID_FILE && --fid->node->n_files == 0)
+                p9_lock_owners_free(table, fid->node);
         if (fid->xattr)
                 table->xattr -= sizeof(*fid->xattr) + fid->xattr->size;
         free(fid->xattr);
@@ -121,6 +124,7 @@ void p9_fid_set_open(P9FidTable *table, P9Fid *fid, int fd, int flags)
 {
         assert(fid->kind == P9_FID_NODE && fid->fd < 0);
         fid->kind = S_ISDIR(fid->node->mode) ? P9_FID_DIR : P9_FID_FILE;
+        fid->node->n_files += fid->kind == P9_FID_FILE;
         fid->access = flags & O_ACCMODE;
         fid->is_sync = flags & O_DSYNC; /* a bit of O_SYNC, too */
         fid->fd = fd;

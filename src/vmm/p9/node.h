@@ -50,10 +50,12 @@ typedef struct P9Node {
         int fd;    /* O_PATH, or FD_NONE */
         uint32_t mode;
         unsigned n_refs;
-        unsigned n_users;         /* acquired and not yet released */
-        unsigned n_open_children; /* children with an fd */
-        bool stale;               /* the inode number belongs to another file now */
-        struct P9Node *reopen;    /* the next one down, while a chain is reopened */
+        unsigned n_users;                /* acquired and not yet released */
+        unsigned n_open_children;        /* children with an fd */
+        bool stale;                      /* the inode number belongs to another file now */
+        unsigned n_files;                /* fids that have it open, as a file */
+        struct P9LockOwner *lock_owners; /* owner.h: as long as there are such fids */
+        struct P9Node *reopen;           /* the next one down, while a chain is reopened */
 } P9Node;
 
 /* What the trees of a server share. */
