@@ -317,6 +317,36 @@ static void test_xattrs(void)
         guest_close(guest);
 }
 
+/* What the client sends for an access control list that the mode can say. */
+static void test_empty_acl(void)
+{
+        /* linux/posix_acl_xattr.h: rw- for the owner, r-- for user 7, the mask and all others. */
+        static const uint8_t acl[] = {
+                2, 0, 0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 2,   0,   4,
+                0, 7, 0,   0,   0,   4,   0,  4, 0,   255, 255, 255, 255, 16,  0,
+                4, 0, 255, 255, 255, 255, 32, 0, 4,   0,   255, 255, 255, 255,
+        };
+        static const char name[] = "system.posix_acl_access";
+        Guest *guest = guest_open();
+        char value[64];
+        int host;
+
+        guest_create(guest, 1, "file");
+        unit_assert_int(guest_xattr_set(guest, 1, "user.probe", "", 0), 0);
+        host = openat(guest->dir, "file", O_RDWR);
+        if (fsetxattr(host, name, acl, sizeof(acl), 0) < 0) {
+                printf("# skipped: no ACLs here\n");
+                guest_close(guest);
+                return;
+        }
+        unit_assert_int(guest_xattr_get(guest, 1, name, value), sizeof(acl));
+        unit_assert_int(guest_xattr_set(guest, 1, name, "", 0), 0);
+        unit_assert_int(guest_xattr_get(guest, 1, name, value), -ENODATA);
+        unit_assert_int(guest_xattr_set(guest, 1, name, "", 0), 0);
+        close(host);
+        guest_close(guest);
+}
+
 /* An attribute that wasn't written as announced isn't set. */
 static void test_xattr_incomplete(void)
 {
@@ -386,4 +416,5 @@ UNIT_MAIN(UNIT_TEST(test_create_write_read), UNIT_TEST(test_large_io), UNIT_TEST
           UNIT_TEST(test_ownership), UNIT_TEST(test_special_files), UNIT_TEST(test_symlink),
           UNIT_TEST(test_setattr), UNIT_TEST(test_statfs), UNIT_TEST(test_readdir),
           UNIT_TEST(test_readdir_while_deleting), UNIT_TEST(test_xattrs),
-          UNIT_TEST(test_xattr_incomplete), UNIT_TEST(test_locks), UNIT_TEST(test_getlock))
+          UNIT_TEST(test_xattr_incomplete), UNIT_TEST(test_empty_acl), UNIT_TEST(test_locks),
+          UNIT_TEST(test_getlock))

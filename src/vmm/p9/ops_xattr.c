@@ -139,9 +139,17 @@ int p9_xattr_write(P9Request *request)
         return 0;
 }
 
+static bool p9_xattr_is_acl(const P9Xattr *xattr)
+{
+        return strcmp(xattr->name, "system.posix_acl_access") == 0 ||
+               strcmp(xattr->name, "system.posix_acl_default") == 0;
+}
+
 /*
  * The value is complete when its fid is clunked. No bytes and XATTR_REPLACE is how the client asks
- * for a removal (__vfs_removexattr() in fs/xattr.c); no bytes otherwise is an empty value.
+ * for a removal (__vfs_removexattr() in fs/xattr.c), and an access control list of no bytes is one
+ * that says no more than the mode (v9fs_xattr_set_acl() in fs/9p/acl.c): none, whether there was one or
+ * not. No bytes otherwise is an empty value.
  */
 int p9_xattr_commit(P9Request *request)
 {
@@ -155,7 +163,7 @@ int p9_xattr_commit(P9Request *request)
         r = p9_xattr_path(request->fid, &acquired, path);
         if (r < 0)
                 return r;
-        if (xattr->size == 0 && xattr->flags == XATTR_REPLACE)
+        if (xattr->size == 0 && (xattr->flags == XATTR_REPLACE || p9_xattr_is_acl(xattr)))
                 r = removexattr(path, xattr->name);
         else
                 r = setxattr(path, xattr->name, xattr->data, xattr->size, (int)xattr->flags);
