@@ -1,0 +1,62 @@
+#!/usr/bin/python3
+"""Random operations on files in guests of ours, compared with a model of them (test/posix/model.c).
+
+usage: models.py [--seconds N] [--seed N] [--operations N] [--model file|tree] [--mode loose|mmap] DIRECTORY
+
+DIRECTORY holds what guests.py needs. Each model runs for so long in each cache mode. Exit status 1
+after a difference; its seed and operation, given again, show it again.
+"""
+import argparse
+import os
+import sys
+
+from guests import Guest, remove_tree
+
+OPTIONS = 'access=client,posixacl,locktimeout=1,cache='
+
+
+def script(arguments):
+    options = '--drop-caches --seconds %d' % arguments.seconds
+    if arguments.seed:
+        options += ' --seed %d' % arguments.seed
+    if arguments.operations:
+        options += ' --operations %d' % arguments.operations
+    return ''.join('fsmodel %s %s /mnt/files >>/tmp/report 2>&1\n' % (model, options)
+                   for model in arguments.model) + 'cp /tmp/report /mnt/report\n'
+
+
+def run(here, mode, arguments):
+    """Whether there was no difference."""
+    path = '%s/model-%s' % (here, mode)
+    os.makedirs(path + '/files')
+    guest = Guest(here, 'ours', path, OPTIONS + mode, script(arguments),
+                  60 + 2 * 2 * arguments.seconds)
+    guest.wait()
+    report = ''
+    if os.path.exists(path + '/report'):
+        with open(path + '/report', encoding='utf-8', errors='replace') as file:
+            report = file.read()
+    print('%s:\n%s' % (mode, report))
+    passed = report.count('ok - ') == len(arguments.model) and 'not ok' not in report
+    if not passed:
+        print('console:\n%s' % guest.log()[-3000:])
+    remove_tree(path)
+    return passed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--seconds', type=int, default=15)
+    parser.add_argument('--seed', type=int)
+    parser.add_argument('--operations', type=int)
+    parser.add_argument('--model', action='append', choices=('file', 'tree'))
+    parser.add_argument('--mode', action='append', choices=('loose', 'mmap'))
+    parser.add_argument('directory')
+    arguments = parser.parse_args()
+    arguments.model = arguments.model or ['file', 'tree']
+    here = os.path.abspath(arguments.directory)
+    results = [run(here, mode, arguments) for mode in arguments.mode or ('loose', 'mmap')]
+    return 0 if all(results) else 1
+
+
+sys.exit(main())
