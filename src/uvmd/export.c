@@ -291,8 +291,7 @@ static int export_main(int socket, void *userdata, sd_bus_error *error)
                 r = tree_detach(source, options, &kept, error);
         if (r >= 0)
                 r = tree_map(tree, users, options, &found, error);
-        return r < 0 ? r
-                     : export_answer_found(socket, &found, options->probe ? &kept : &tree, 1);
+        return r < 0 ? r : export_answer_found(socket, &found, options->probe ? &kept : &tree, 1);
 }
 
 int export_start(Worker **ret, sd_event *event, const ExportOptions *options, WorkerHandler handler,
