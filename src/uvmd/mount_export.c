@@ -88,6 +88,11 @@ static int mount_choose_route(Mount *mount, sd_bus_error *error)
                                  "%s can't be cached loosely: it is a single file, or the virtual "
                                  "machine has no device slot left. Leave the cache mode out.",
                                  mount->config.target);
+        if (mount->config.bytes || mount->config.ops)
+                return error_set(error, -EMFILE, ERROR_LIMIT_EXCEEDED,
+                                 "%s can't be limited: it is a single file, or the virtual machine "
+                                 "has no device slot left.",
+                                 mount->config.target);
         mount->cache = mount->cache == AGENT_CACHE_NONE ? AGENT_CACHE_NONE : AGENT_CACHE_MMAP;
         snprintf(mount->tag, sizeof(mount->tag), "b%u", mount->id);
         return 0;
