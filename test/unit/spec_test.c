@@ -67,7 +67,14 @@ static void creates(void)
                 .working_directory = cwd,
                 .user = user,
         };
+        char below[] = "/tmp/x", tag[] = "m1";
+        const AgentMount mounts[] = {
+                {.type = AGENT_MOUNT_9P, .source = tag, .target = below},
+                {.type = AGENT_MOUNT_9P, .source = tag, .target = cwd},
+        };
         SpecContainer spec = {
+                .mounts = mounts,
+                .n_mounts = ELEMENTSOF(mounts),
                 .id = "0123456789abcdef",
                 .tag = "c1",
                 .hostname = "h",
@@ -84,7 +91,10 @@ static void creates(void)
         unit_assert_string(create.container, "0123456789abcdef");
         unit_assert_string(create.spec.root.source, "c1");
         unit_assert_int(create.spec.root.upper, AGENT_UPPER_MEMORY);
-        unit_assert_string(create.spec.mounts[create.spec.n_mounts - 1].target, "/tmp");
+        /* Behind the default ones, what is below another behind that. */
+        unit_assert_string(create.spec.mounts[create.spec.n_mounts - 3].target, "/srv");
+        unit_assert_string(create.spec.mounts[create.spec.n_mounts - 2].target, "/tmp");
+        unit_assert_string(create.spec.mounts[create.spec.n_mounts - 1].target, "/tmp/x");
         unit_assert_int(create.spec.limits.memory, 1 << 20);
         unit_assert_int(create.spec.limits.cpu_quota, 50000);
         unit_assert_int(create.process.token, 7);
