@@ -13,13 +13,15 @@
 
 #define DEPTH (3 * WALK_OPEN)
 
-static char scratch_name[] = "/tmp/walk-test-XXXXXX";
+#define SCRATCH "/tmp/walk-test-XXXXXX"
+
+static char scratch_name[sizeof(SCRATCH)];
 
 static int scratch(void)
 {
         int fd;
 
-        strcpy(scratch_name, "/tmp/walk-test-XXXXXX");
+        strcpy(scratch_name, SCRATCH);
         unit_assert(mkdtemp(scratch_name));
         fd = open(scratch_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         unit_assert(fd >= 0);
@@ -28,8 +30,12 @@ static int scratch(void)
 
 static void end(int fd)
 {
+        int parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        unit_assert(parent >= 0);
+        scratch_remove(parent, strrchr(scratch_name, '/') + 1);
+        fd_close(parent);
         fd_close(fd);
-        scratch_remove(AT_FDCWD, scratch_name);
 }
 
 static void touch(int directory, const char *name)
