@@ -32,16 +32,10 @@ void copy_tree_done(CopyTree *copy)
         copy->closed = NULL;
 }
 
-/* The names are the container's: a terminal is not to be steered by them. */
 static int fail(CopyTree *copy, int r, Fault *fault)
 {
-        const char *path = copy->walk.path ? copy->walk.path : "";
-
-        fault_set(fault, r, "cannot copy %s%s", copy->name, path);
-        for (char *at = fault->text; *at; at++)
-                if ((unsigned char)*at < ' ' || *at == 0x7f)
-                        *at = '?';
-        return r;
+        return fault_set(fault, r, "cannot copy %s%s", copy->name,
+                         copy->walk.path ? copy->walk.path : "");
 }
 
 static int reopen_directory(int fd, int *ret)

@@ -12,12 +12,21 @@
 #include "agent/operation.h"
 #include "agent/shutdown.h"
 
+/* Names in it may be the container's: no terminal is to be steered by them. */
+static void make_harmless(char *text)
+{
+        for (; *text; text++)
+                if ((unsigned char)*text < ' ' || *text == 0x7f)
+                        *text = '?';
+}
+
 static int operation_run(void *argument, int output)
 {
         Operation *operation = argument;
         Fault fault = {};
         int r = operation->kind->run(operation, output, &fault);
 
+        make_harmless(fault.text);
         /* The text is the output then. */
         if (r < 0 && (ftruncate(output, 0) < 0 || lseek(output, 0, SEEK_SET) < 0 ||
                       io_write_full(output, fault.text, strlen(fault.text)) < 0))

@@ -197,6 +197,11 @@ def test_copy_failures(t):
         copy(t, name, plug, "/small", "out", OUT)
         sizes = [os.path.getsize(os.path.join(here, "out/dir", file)) for file in os.listdir(os.path.join(here, "out/dir"))]
         assert sizes == [400000] * 2, sizes
+        os.mkdir(os.path.join(here, "odd"))
+        with open(os.path.join(here, "odd/\x1b[31m\nname"), "wb") as file:
+            file.write(os.urandom(2 << 20))
+        reply = t.refused(copy, t, name, plug, "/small/odd", "odd")
+        assert reply.text == "cannot copy /small/odd/?[31m?name: No space left on device", reply
         # An existing file is as it was.
         with open(os.path.join(here, "big"), "wb") as file:
             file.write(os.urandom(900000))
