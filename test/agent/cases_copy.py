@@ -255,7 +255,12 @@ def test_copy_over_9p(t):
         assert diff(t, name)[-1] == "A /srv/" + os.fsdecode(b"\xff\xfe\x01")
     with container(t, spec) as name:
         assert copy(t, name, lambda: None, "/srv", "back", OUT, tag="extra") == copied
-    same(describe(os.path.join(here, "back")), wanted)
+    # The client of Linux 6.1 sets times in whole seconds (sb->s_time_gran); test_copy_round_trip has the rest.
+    found = describe(os.path.join(here, "back"))
+    for tree in (found, wanted):
+        for path, values in tree.items():
+            tree[path] = values[:3] + (values[3] // 10 ** 9,) + values[4:]
+    same(found, wanted)
     assert os.lstat(os.path.join(here, "back/sparse")).st_blocks < 200
 
 
