@@ -13,15 +13,19 @@
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/loop.h"
 #include "base/wire.h"
 #include "test/fuzz/confine.h"
 #include "test/fuzz/fuzz.h"
@@ -31,12 +35,25 @@
 #include "vmm/p9/server.h"
 
 #define REPLY_SIZE 65536
+#define CALLS      4
 
 enum {
         HOW_BINDS = 1,
         HOW_READ_ONLY = 2,
         HOW_SINGLE_FILE = 4,
+        HOW_POOL = 8,  /* some requests are answered later */
+        HOW_DISK = 16, /* the files say that they lie on a disk */
+        HOW_FAR = 32,  /* or on something unknown */
 };
+
+/* A message on its way, and room for the answer. */
+typedef struct Call {
+        bool in_flight;
+        size_t room;
+        uint8_t request[65536], reply[REPLY_SIZE];
+} Call;
+
+static Call calls[CALLS];
 
 /* One input's run. */
 typedef struct Run {
@@ -46,10 +63,12 @@ typedef struct Run {
         int dir;
         int host_lock; /* a file that the host has locked, or FD_NONE */
         unsigned n_binds;
-        uint8_t request[65536], reply[REPLY_SIZE];
+        Call *call; /* at hand */
+        Loop *loop; /* NULL: all is answered at once */
+        Pool pool;
 } Run;
 
-/* The build has the server's allocations come here. The one that makes this 0 fails. */
+/* The build has these calls of the server come here. The allocation that makes this 0 fails. */
 static unsigned allocations_left;
 
 static bool allocation_fails(void)
@@ -70,12 +89,27 @@ WRAP(void *, calloc, (size_t n, size_t size), (n, size))
 WRAP(void *, reallocarray, (void *old, size_t n, size_t size), (old, n, size))
 WRAP(char *, strdup, (const char *string), (string))
 
+/* What the host's file system says that it is; 0: what it is. (The name with 64 is what the compiler makes
+ * of fstatfs() here.) */
+static unsigned claimed_magic;
+
+int __real_fstatfs64(int fd, struct statfs *ret);
+int __wrap_fstatfs64(int fd, struct statfs *ret);
+int __wrap_fstatfs64(int fd, struct statfs *ret)
+{
+        int r = __real_fstatfs64(fd, ret);
+
+        if (claimed_magic)
+                ret->f_type = claimed_magic;
+        return r;
+}
+
 /* Takes note of fids that came and went. */
 static void follow(Run *run, uint8_t type)
 {
-        WireReader request = wire_reader(run->request + P9_HEADER_SIZE, 16);
+        WireReader request = wire_reader(run->call->request + P9_HEADER_SIZE, 16);
         uint32_t fid = wire_get_u32(&request), other = wire_get_u32(&request);
-        bool done = run->reply[4] == type + 1;
+        bool done = run->call->reply[4] == type + 1;
 
         switch (type) {
         case P9_TVERSION:
@@ -86,7 +120,7 @@ static void follow(Run *run, uint8_t type)
                         run->script.fids[fid] = true;
                 break;
         case P9_TWALK: /* all of the names, or there is no fid */
-                done = done && run->reply[7] == wire_get_u16(&request);
+                done = done && run->call->reply[7] == wire_get_u16(&request);
                 if (done && other < FIDS)
                         run->script.fids[other] = true;
                 break;
@@ -111,24 +145,65 @@ static void send(Run *run, WireWriter *writer, size_t room, size_t missing)
                 {.iov_base = writer->data + first, .iov_len = writer->at - first},
         };
         struct iovec answer[2] = {
-                {.iov_base = run->reply, .iov_len = room / 2},
-                {.iov_base = run->reply + room / 2, .iov_len = room - room / 2},
+                {.iov_base = run->call->reply, .iov_len = room / 2},
+                {.iov_base = run->call->reply + room / 2, .iov_len = room - room / 2},
         };
         int r;
 
-        memset(run->reply, 0, P9_READ_HEADER_SIZE);
+        memset(run->call->reply, 0, P9_READ_HEADER_SIZE);
         p9_reply_end(writer, missing);
-        r = p9_server_handle(run->server, request, 2, answer, 2, &size);
+        run->call->room = room;
+        run->call->in_flight = true;
+        r = p9_server_begin(run->server, (uint32_t)(run->call - calls), request, 2, answer, 2,
+                            &size);
+        if (r == P9_SERVER_E_LATER)
+                return;
+        run->call->in_flight = false;
         assert(r == P9_SERVER_E_FRAME || (r == 0 && size <= room && size >= P9_HEADER_SIZE));
         if (r == 0)
                 follow(run, writer->data[4]);
 }
 
+static void on_answered(void *userdata, uint32_t cookie, size_t size)
+{
+        assert(cookie < CALLS && calls[cookie].in_flight && size <= calls[cookie].room);
+        calls[cookie].in_flight = false;
+}
+
+static bool is_in_flight(void)
+{
+        for (unsigned i = 0; i < CALLS; i++)
+                if (calls[i].in_flight)
+                        return true;
+        return false;
+}
+
+static void settle(Run *run)
+{
+        while (is_in_flight()) {
+                int r = loop_step(run->loop, USEC_PER_SEC);
+
+                assert(r >= 0);
+        }
+}
+
+static Call *pick_call(Run *run)
+{
+        for (unsigned i = 0; i < CALLS; i++)
+                if (!calls[i].in_flight)
+                        return &calls[i];
+        settle(run);
+        return &calls[0];
+}
+
+/* Tags are 1 and up: a Tflush's old tag is as likely one of them as not. */
 static WireWriter begin(Run *run, uint8_t type)
 {
-        WireWriter writer = wire_writer(run->request, sizeof(run->request));
+        WireWriter writer;
 
-        p9_reply_begin(&writer, type, 1);
+        run->call = pick_call(run);
+        writer = wire_writer(run->call->request, sizeof(run->call->request));
+        p9_reply_begin(&writer, type, (uint16_t)(1 + (run->call - calls)));
         return writer;
 }
 
@@ -219,14 +294,22 @@ static void change_host(Run *run)
         }
 }
 
-/* The process has no fds left but a few, until the next time or the end; or memory for some more
- * allocations and then, once, none. */
+/*
+ * The process has no fds left but a few, until the next time or the end; or memory for some more
+ * allocations and then, once, none; or time for all that is in flight.
+ */
 static void limit_host(Run *run, const struct rlimit *normal)
 {
         uint8_t byte = wire_get_u8(&run->script.input);
         struct rlimit limit = *normal;
         int free_fd;
 
+        if (byte >= 0xc0) {
+                if (byte & 1)
+                        p9_server_cancel(run->server);
+                settle(run);
+                return;
+        }
         if (byte & 2) {
                 allocations_left = 1 + byte / 4 % 8;
                 return;
@@ -289,6 +372,14 @@ static void run_begin(Run *run, const Confine *confine, int proc_fd, uint8_t how
         WireWriter writer;
         int r;
 
+        if (how & HOW_POOL) {
+                r = loop_new(&run->loop);
+                assert(r == 0);
+                r = pool_init(&run->pool, &(PoolConfig){.loop = run->loop, .name = "fuzz"});
+                assert(r == 0);
+                config.pool = &run->pool;
+                config.answered = on_answered;
+        }
         snprintf(run->scratch, sizeof(run->scratch), "uvm-p9-fuzz.%d", (int)getpid());
         r = mkdirat(confine->scratch, run->scratch, 0755);
         assert(r == 0);
@@ -321,11 +412,17 @@ static void run_end(Run *run, const Confine *confine, uint8_t how)
         unsigned roots = how & HOW_BINDS ? run->n_binds : 1;
         P9Usage usage;
 
+        p9_server_cancel(run->server);
+        settle(run);
         p9_server_reset(run->server);
         usage = p9_server_usage(run->server);
         assert(usage.fids == 0 && usage.files == 0 && usage.xattr == 0 && usage.locks == 0);
         assert(usage.paths == roots && usage.nodes == roots + (how & HOW_BINDS ? 1 : 0));
         p9_server_free(run->server);
+        if (run->loop) {
+                pool_done(&run->pool);
+                run->loop = loop_free(run->loop);
+        }
         run->dir = fd_close(run->dir);
         scratch_remove(confine->scratch, run->scratch);
 }
@@ -346,6 +443,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         confine_enter(&confine);
         run = (Run){.script.input = wire_reader(data, size), .host_lock = FD_NONE};
         how = wire_get_u8(&run.script.input);
+        claimed_magic = how & HOW_DISK ? EXT4_SUPER_MAGIC : how & HOW_FAR ? FUSE_SUPER_MAGIC : 0;
         run_begin(&run, &confine, proc_fd, how);
         while (wire_left(&run.script.input) > 0)
                 step(&run, &normal);
