@@ -2,10 +2,11 @@
  * The 9p server's own speed, without a guest: messages through a virtqueue and the device (ring.h),
  * each beside the system calls that do the same work on the same file.
  *
- * usage: p9_bench DIRECTORY [ROUNDS [NAME]]     a scratch directory is made there
+ * usage: p9_bench DIRECTORY [ROUNDS [NAME]] [--trace FILE]     a scratch directory is made there
  *
  * Prints rows for build/bench/p9.json: name, ours, peer (medians over the rounds, which alternate),
- * unit, ratio (ours / peer), n.
+ * unit, ratio (ours / peer), n. A trace (test/tools/p9_record.c) is what a guest once asked; it is
+ * played from an empty directory on, and has no peer.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -288,11 +289,92 @@ static void print_row(const char *name, const char *unit, double ours, double pe
 {
         static bool more;
 
-        printf("%s{\"name\": \"%s\", \"ours\": %.3f, \"peer\": %.3f, \"peer_name\": "
-               "\"system calls\", \"unit\": \"%s\", \"ratio\": %.3f, \"n\": %u}",
-               more ? ",\n " : "[", name, ours, peer, unit, ours / peer, rounds);
+        printf("%s{\"name\": \"%s\", \"ours\": %.3f, \"unit\": \"%s\", \"n\": %u, ",
+               more ? ",\n " : "[", name, ours, unit, rounds);
+        if (peer > 0)
+                printf("\"peer\": %.3f, \"peer_name\": \"system calls\", \"ratio\": %.3f}", peer,
+                       ours / peer);
+        else
+                printf("\"peer\": null, \"peer_name\": null, \"ratio\": null}");
         more = true;
         fflush(stdout);
+}
+
+/* A file in memory; ends the program if it can't be had. */
+static uint8_t *load(const char *path, size_t *ret_size)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        uint8_t *bytes;
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                ring_fail("can't open the trace");
+        bytes = malloc((size_t)st.st_size + 1);
+        if (!bytes || read(fd, bytes, (size_t)st.st_size) != st.st_size)
+                ring_fail("can't read the trace");
+        fd_close(fd);
+        *ret_size = (size_t)st.st_size;
+        return bytes;
+}
+
+/* One message as the guest sent it, with other data. */
+static void play_message(Ring *ring, const uint8_t *message, size_t size, uint16_t error)
+{
+        WireReader reader = wire_reader(message, size);
+        uint32_t whole = wire_get_u32(&reader), count = 0;
+        uint8_t type = wire_get_u8(&reader);
+        uint16_t got = 0;
+
+        wire_get_bytes(&reader, P9_WRITE_HEADER_SIZE - 4 - 5);
+        if (type == P9_TREAD || type == P9_TREADDIR)
+                count = wire_get_u32(&reader);
+        ring->writer = wire_writer(ring->request, size);
+        wire_put_bytes(&ring->writer, message, size);
+        ring_send(ring, (uint32_t)(whole - size), MIN(count, (uint32_t)RING_DATA_MAX));
+        if (ring->reply[4] == P9_RLERROR)
+                got = (uint16_t)(ring->reply[7] | ring->reply[8] << 8);
+        if (error != UINT16_MAX && got != error) {
+                fprintf(stderr, "message %u: error %u instead of %u\n", type, got, error);
+                ring_fail("the trace takes another way");
+        }
+}
+
+/* All of it on a new directory; messages a second. */
+static double play(const char *path, const uint8_t *trace, size_t size)
+{
+        WireReader reader = wire_reader(trace, size);
+        uint64_t start, n = 0;
+        Ring ring;
+
+        ring_open(&ring, path);
+        start = clock_now_usec();
+        for (; wire_left(&reader) > 0; n++) {
+                uint16_t kept = wire_get_u16(&reader), error = wire_get_u16(&reader);
+                const uint8_t *message = wire_get_bytes(&reader, kept);
+
+                if (!message)
+                        ring_fail("the trace is cut short");
+                play_message(&ring, message, kept, error);
+        }
+        start = clock_now_usec() - start;
+        ring_close(&ring);
+        return (double)n * USEC_PER_SEC / (double)start;
+}
+
+static void run_trace(int parent, const char *path, const char *file, unsigned rounds)
+{
+        double ours[ROUNDS_MAX];
+        size_t size;
+        uint8_t *trace = load(file, &size);
+
+        for (unsigned i = 0; i < rounds; i++) {
+                ours[i] = play(path, trace, size);
+                scratch_remove(parent, strrchr(path, '/') + 1);
+                if (mkdir(path, 0755) < 0)
+                        ring_fail("mkdir");
+        }
+        free(trace);
+        print_row("p9_trace", "messages/s", median(ours, rounds), 0, rounds);
 }
 
 static void run_case(Bench *bench, const Case *one, unsigned rounds)
@@ -325,28 +407,58 @@ static void run_cases(const char *path, unsigned rounds, const char *only)
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 if (!only || strcmp(only, cases[i].name) == 0)
                         run_case(&bench, &cases[i], rounds);
-        printf("]\n");
         ring_close(&bench.ring);
         fd_close(bench.file);
         fd_close(bench.dir);
 }
 
+typedef struct Arguments {
+        const char *directory, *name, *trace;
+        unsigned rounds;
+} Arguments;
+
+/* False for wrong usage. */
+static bool parse(int argc, char **argv, Arguments *ret)
+{
+        unsigned n = 0;
+
+        *ret = (Arguments){.rounds = 11};
+        for (int i = 1; i < argc; i++) {
+                if (strcmp(argv[i], "--trace") == 0 && i + 1 < argc)
+                        ret->trace = argv[++i];
+                else if (n == 0)
+                        ret->directory = argv[i], n++;
+                else if (n == 1)
+                        ret->rounds = (unsigned)strtoul(argv[i], NULL, 10), n++;
+                else if (n == 2)
+                        ret->name = argv[i], n++;
+                else
+                        return false;
+        }
+        return ret->directory && ret->rounds > 0 && ret->rounds <= ROUNDS_MAX;
+}
+
 int main(int argc, char **argv)
 {
-        unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 11;
+        Arguments arguments;
         char path[PATH_MAX];
         int parent;
 
-        if (argc < 2 || argc > 4 || rounds == 0 || rounds > ROUNDS_MAX) {
-                fprintf(stderr, "usage: %s DIRECTORY [ROUNDS [NAME]]\n", argv[0]);
+        if (!parse(argc, argv, &arguments)) {
+                fprintf(stderr, "usage: %s DIRECTORY [ROUNDS [NAME]] [--trace FILE]\n", argv[0]);
                 return 2;
         }
-        snprintf(path, sizeof(path), "%s/p9-bench.XXXXXX", argv[1]);
-        parent = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        snprintf(path, sizeof(path), "%s/p9-bench.XXXXXX", arguments.directory);
+        parent = open(arguments.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent < 0 || !mkdtemp(path))
                 ring_fail("can't make a directory there");
-        run_cases(path, rounds, argc > 3 ? argv[3] : NULL);
+        if (!arguments.trace || !arguments.name)
+                run_cases(path, arguments.rounds, arguments.name);
         scratch_remove(parent, strrchr(path, '/') + 1);
+        if (arguments.trace && mkdir(path, 0755) == 0)
+                run_trace(parent, path, arguments.trace, arguments.rounds);
+        scratch_remove(parent, strrchr(path, '/') + 1);
+        printf("]\n");
         fd_close(parent);
         return 0;
 }
