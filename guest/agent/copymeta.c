@@ -81,16 +81,21 @@ int copy_attributes(int from, const struct stat *status, int to, bool plain)
 {
         struct timespec times[2] = {status->st_atim, status->st_mtim};
         char from_number[COPY_NUMBER_SIZE], to_number[COPY_NUMBER_SIZE];
+        mode_t mode = status->st_mode & 07777;
         int r = 0;
 
         copy_number(from, from_number);
         copy_number(to, to_number);
-        if (fchownat(to, "", status->st_uid, status->st_gid, AT_EMPTY_PATH) < 0)
-                return errno_neg();
+        if (fchownat(to, "", status->st_uid, status->st_gid, AT_EMPTY_PATH) < 0) {
+                /* Where only one id can be had it is left out, and so is what would act for it. */
+                if (errno != EOVERFLOW)
+                        return errno_neg();
+                mode &= 01777;
+        }
         if (!S_ISLNK(status->st_mode)) {
                 if (plain)
                         r = remove_lists(to_number);
-                if (r == 0 && chmod(to_number, status->st_mode & 07777) < 0)
+                if (r == 0 && chmod(to_number, mode) < 0)
                         r = errno_neg();
                 if (r == 0)
                         r = copy_extended(from_number, to_number);

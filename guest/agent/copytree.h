@@ -10,6 +10,8 @@
  *   directories   are merged with those that exist, and get the attributes of the source
  *   other files   replace what is there at once, by renaming; a directory they don't (EISDIR)
  *   attributes    that the file system there doesn't know (EOPNOTSUPP) are left out
+ *   owners        that the file system there can't hold (EOVERFLOW: a caller's one id) are left out,
+ *                 with the set-id bits
  *   device nodes  fail where they can't be made: over 9p, with EPERM
  *   file systems  of the kernel's own (proc, sysfs, /dev …) aren't entered from outside
  *

@@ -46,6 +46,28 @@ int fd_set_cloexec(int fd, bool on)
         return fd_change_flag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
 }
 
+static int fd_compare(const void *a, const void *b)
+{
+        return *(const int *)a - *(const int *)b;
+}
+
+int fd_close_others(int *keep, unsigned n)
+{
+        unsigned first = 3;
+
+        qsort(keep, n, sizeof(*keep), fd_compare);
+        for (unsigned i = 0; i <= n; i++) {
+                unsigned next = i < n ? (unsigned)keep[i] : ~0U;
+
+                if (i < n && keep[i] < (int)first)
+                        continue;
+                if (next > first && syscall(SYS_close_range, first, i < n ? next - 1 : ~0U, 0U) < 0)
+                        return errno_neg();
+                first = next + 1;
+        }
+        return 0;
+}
+
 int fd_pass_to_exec(int *fds, unsigned n, int first)
 {
         int high = first + (int)n;

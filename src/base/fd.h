@@ -29,6 +29,10 @@ static inline void fd_closep(int *fd)
 int fd_set_nonblock(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
 
+/* Closes every fd above 2 but those in @keep, which is sorted here: a forked child must not hold on to
+ * what its parent closes. 0 or -errno. */
+int fd_close_others(int *keep, unsigned n);
+
 /*
  * Moves @fds to the numbers @first, @first + 1, … without CLOEXEC and closes every fd above them:
  * what a child does right before execve(). Consumes @fds. 0 or -errno.

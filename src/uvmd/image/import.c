@@ -257,6 +257,11 @@ int import_main(int socket, void *task, sd_bus_error *error)
         if (fstat(import.task->source, &status) < 0)
                 return errno_neg();
         import.is_directory = S_ISDIR(status.st_mode);
+        /* It takes its time: the locks of disks and layers that are just being given away must not
+         * last as long. */
+        r = fd_close_others((int[]){socket, import.task->source, import.task->destination}, 3);
+        if (r < 0)
+                return r;
         r = lockup_enter(import.task->destination);
         if (r < 0)
                 return r;
