@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """A tree goes into a guest by tar, is changed there, and comes out by tar: is it what it should be?
 
-usage: tree.py [--files N] DIRECTORY
+usage: tree.py [--files N] [--seconds] DIRECTORY
 
 DIRECTORY holds what guests.py needs. The same changes are made to the original by the same script on
 this machine's own disk. Compared are that, what the guest left in its directory, and what comes out
-of the archive that it made: every name with its type, owners, mode, size, time to the nanosecond,
-links, target, extended attributes, access control lists and content. Once for each cache mode.
+of the archive that it made: every name with its type, owners, mode, size, time to the nanosecond
+(--seconds: to the second), links, target, extended attributes, access control lists and content. Once
+for each cache mode.
 """
 import argparse
 import hashlib
@@ -21,11 +22,12 @@ import time
 from guests import Guest, remove_tree
 
 OPTIONS = 'access=client,posixacl,locktimeout=1,cache='
-PACK = 'tar --format=posix --xattrs --xattrs-include=* --acls --sort=name -C %s -cf %s .'
-UNPACK = 'tar --xattrs --xattrs-include=* --acls --same-owner -p -C %s -xf %s'
+PACK = '/bin/tar --format=posix --xattrs --xattrs-include=* --acls --sort=name -C %s -cf %s .'
+UNPACK = '/bin/tar --xattrs --xattrs-include=* --acls --same-owner -p -C %s -xf %s'
 ACL = 'system.posix_acl_access'
+GRAIN = 1  # of times, in nanoseconds
 
-# What happens to the tree, in its root; $i is every seventh file's number.
+# What happens to the tree, in its root.
 CHANGE = '''
 for directory in d*; do
         cd $directory
@@ -95,7 +97,7 @@ def make_tree(root, n):
 
 
 def describe(path, st, links):
-    line = [oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns]
+    line = [oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns // GRAIN * GRAIN]
     if os.path.stat.S_ISREG(st.st_mode):
         with open(path, 'rb') as file:
             line.append(hashlib.md5(file.read()).hexdigest())
@@ -156,11 +158,14 @@ def run(here, mode, expected):
 
 
 def main():
+    global GRAIN
     parser = argparse.ArgumentParser()
     parser.add_argument('--files', type=int, default=1000)
+    parser.add_argument('--seconds', action='store_true')
     parser.add_argument('--mode', action='append', choices=('loose', 'mmap'))
     parser.add_argument('directory')
     arguments = parser.parse_args()
+    GRAIN = 10**9 if arguments.seconds else 1
     here = os.path.abspath(arguments.directory)
     original = here + '/original'
     os.umask(0o022)
