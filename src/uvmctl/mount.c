@@ -84,6 +84,20 @@ static int append_common(sd_bus_message *message, const MountSpec *spec)
         return r < 0 ? r : append_limits(message, spec);
 }
 
+static int warn_source(const MountSpec *spec, int r)
+{
+        const char *hint = "";
+
+        if (strcmp(spec->type, "block") == 0) {
+                client_warn("cannot open the disk %s: %s", spec->source, strerror(-r));
+                return r;
+        }
+        if (r == -ENOENT)
+                hint = "; make it first, or name a volume (without \"/\")";
+        client_warn("cannot mount %s: %s%s", spec->source, strerror(-r), hint);
+        return r;
+}
+
 static int append_source(sd_bus_message *message, const MountSpec *spec)
 {
         _cleanup_(fd_closep) int fd = FD_NONE;
@@ -97,10 +111,7 @@ static int append_source(sd_bus_message *message, const MountSpec *spec)
         path = realpath(spec->source, NULL);
         if (!path) {
                 r = -errno;
-                client_warn("cannot mount %s: %s%s", spec->source, strerror(-r),
-                            r == -ENOENT ? "; make it first, or name a volume (without \"/\")"
-                                         : "");
-                return r;
+                return warn_source(spec, r);
         }
         fd = open_source(spec, path);
         if (fd < 0)
