@@ -1,11 +1,13 @@
 /* Opening disks; see disk.h. A file on a dead network file system may hang: hence a worker. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +17,7 @@
 #include "uvmd/storage/disk.h"
 
 #define DISK_LIMIT_USEC (20 * USEC_PER_SEC)
+#define DISK_LOCK_USEC  900000 /* less than a second: a timeval's */
 
 static int disk_look(int fd, const ExportOptions *options, ExportFound *found, mode_t *ret_mode,
                      sd_bus_error *error)
@@ -89,12 +92,35 @@ static int disk_reopen(const ExportOptions *options, mode_t mode, int *ret, sd_b
         return fd_set_nonblock(fd, false);
 }
 
-static int disk_lock(int fd, const ExportOptions *options, sd_bus_error *error)
+static void disk_on_alarm(int signal)
 {
-        if (flock(fd, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
-                return 0;
-        if (errno != EWOULDBLOCK)
+}
+
+/* Waits for the lock for DISK_LOCK_USEC: a timer's signal ends the call. */
+static int disk_wait_lock(int fd, int operation)
+{
+        const struct itimerval limit = {.it_value.tv_usec = DISK_LOCK_USEC}, none = {};
+        const struct sigaction action = {.sa_handler = disk_on_alarm};
+        int r;
+
+        if (sigaction(SIGALRM, &action, NULL) < 0 || setitimer(ITIMER_REAL, &limit, NULL) < 0)
                 return errno_neg();
+        r = flock(fd, operation) < 0 ? errno_neg() : 0;
+        setitimer(ITIMER_REAL, &none, NULL);
+        return r == -EINTR ? -EWOULDBLOCK : r;
+}
+
+/* udev locks a block device for the moment in which it looks at what changed there; a file that is
+ * locked is another machine's for as long as that runs. */
+static int disk_lock(int fd, mode_t mode, const ExportOptions *options, sd_bus_error *error)
+{
+        int operation = options->read_only ? LOCK_SH : LOCK_EX;
+        int r = flock(fd, operation | LOCK_NB) < 0 ? errno_neg() : 0;
+
+        if (r == -EWOULDBLOCK && S_ISBLK(mode))
+                r = disk_wait_lock(fd, operation);
+        if (r != -EWOULDBLOCK)
+                return r;
         return error_set(error, -EBUSY, ERROR_WRONG_STATE,
                          "%s is in use by another virtual machine, or locked by another program; "
                          "only disks that all have ReadOnly are shared.",
@@ -130,7 +156,7 @@ static int disk_main(int socket, void *userdata, sd_bus_error *error)
         if (r >= 0)
                 r = disk_reopen(&options, mode, &fd, error);
         if (r >= 0)
-                r = disk_lock(fd, &options, error);
+                r = disk_lock(fd, mode, &options, error);
         return r < 0 ? r : export_answer_found(socket, &found, &fd, !options.probe);
 }
 
