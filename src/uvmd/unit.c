@@ -318,12 +318,31 @@ static int unit_on_changed(sd_bus_message *message, void *userdata, sd_bus_error
         return 0;
 }
 
+static int unit_on_stop_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+{
+        if (sd_bus_message_is_method_error(reply, NULL))
+                log_debug("Can't stop a scope: %s", sd_bus_message_get_error(reply)->message);
+        return 0;
+}
+
+/* For a scope that may have no process: then nothing else ends it. */
+static void unit_stop(Unit *unit)
+{
+        int r = sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
+                                         SYSTEMD_MANAGER, "StopUnit", unit_on_stop_reply, NULL,
+                                         "ss", unit->name, "replace");
+
+        if (r < 0)
+                log_warning_errno(r, "Can't ask systemd to stop %s", unit->name);
+}
+
 static int unit_on_end_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Unit *unit = userdata;
 
-        log_warning("Processes are left in %s: they are killed", unit->name);
+        log_warning("%s is not over: what is left in it is killed", unit->name);
         unit_kill(unit);
+        unit_stop(unit);
         return 0;
 }
 
@@ -331,7 +350,10 @@ int unit_await_end(Unit *unit, uint64_t limit_usec, UnitEndHandler handler)
 {
         int r;
 
-        /* A start that is under way has lost its interest. */
+        /* A start that is under way has lost its interest; its process may be gone before systemd
+         * has put it into the scope. */
+        if (unit->start_handler)
+                unit_stop(unit);
         unit->start_handler = NULL;
         unit->job_match = sd_bus_slot_unref(unit->job_match);
         unit->call = sd_bus_slot_unref(unit->call);
