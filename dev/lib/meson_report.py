@@ -43,7 +43,9 @@ class Report:
         result = test["result"]
         failed_before = self.failed
         if re.search(r"(?m)^1\.\.\d+$", output):
-            for match in re.finditer(r"(?m)^(not )?ok \d+ ?-? ?([^#\n]*)(?:# SKIP ?(.*))?$", output):
+            # Behind "#" stands a directive, or what is for people: how long it took.
+            for match in re.finditer(r"(?m)^(not )?ok \d+ ?-? ?([^#\n]*)(?:# ?(?:SKIP ?(.*)|.*))?$",
+                                     output):
                 self.line(not match.group(1), name + "/" + match.group(2).strip(), match.group(3))
             if result not in GOOD and self.failed == failed_before:
                 self.line(False, name)
