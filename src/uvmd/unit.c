@@ -318,10 +318,11 @@ static int unit_on_changed(sd_bus_message *message, void *userdata, sd_bus_error
         return 0;
 }
 
-static int unit_on_stop_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+/* What can't be killed or stopped is over, as a rule. */
+static int unit_on_end_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
 {
         if (sd_bus_message_is_method_error(reply, NULL))
-                log_debug("Can't stop a scope: %s", sd_bus_message_get_error(reply)->message);
+                log_debug("Can't end a scope: %s", sd_bus_message_get_error(reply)->message);
         return 0;
 }
 
@@ -329,8 +330,8 @@ static int unit_on_stop_reply(sd_bus_message *reply, void *userdata, sd_bus_erro
 static void unit_stop(Unit *unit)
 {
         int r = sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
-                                         SYSTEMD_MANAGER, "StopUnit", unit_on_stop_reply, NULL,
-                                         "ss", unit->name, "replace");
+                                         SYSTEMD_MANAGER, "StopUnit", unit_on_end_reply, NULL, "ss",
+                                         unit->name, "replace");
 
         if (r < 0)
                 log_warning_errno(r, "Can't ask systemd to stop %s", unit->name);
@@ -372,17 +373,10 @@ int unit_await_end(Unit *unit, uint64_t limit_usec, UnitEndHandler handler)
         return r;
 }
 
-static int unit_on_kill_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
-{
-        if (sd_bus_message_is_method_error(reply, NULL))
-                log_debug("Can't kill a scope: %s", sd_bus_message_get_error(reply)->message);
-        return 0;
-}
-
 void unit_kill(Unit *unit)
 {
         int r = sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH,
-                                         SYSTEMD_MANAGER, "KillUnit", unit_on_kill_reply, NULL,
+                                         SYSTEMD_MANAGER, "KillUnit", unit_on_end_reply, NULL,
                                          "ssi", unit->name, "all", SIGKILL);
 
         if (r < 0)
