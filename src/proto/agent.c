@@ -10,6 +10,7 @@
 
 #define SIGNAL_MAX 64
 #define SLOT_MAX   255
+#define CPUS_MAX   256
 
 #define COMPONENT_MAX 255 /* NAME_MAX */
 
@@ -57,6 +58,11 @@ const char *agent_type_to_string(uint16_t type)
                 [AGENT_REQUEST_UNMOUNT] = "unmount",
                 [AGENT_REQUEST_COPY] = "copy",
                 [AGENT_REQUEST_DIFF] = "diff",
+                [AGENT_REQUEST_NETWORK] = "network",
+                [AGENT_REQUEST_RESOLVER] = "resolver",
+                [AGENT_REQUEST_CPUS] = "cpus",
+                [AGENT_REQUEST_UPDATE] = "update",
+                [AGENT_REQUEST_SET_TIME] = "set-time",
                 [AGENT_EVENT_EXITED] = "exited",
                 [AGENT_EVENT_OOM] = "oom",
                 [AGENT_EVENT_GOODBYE] = "goodbye",
@@ -214,13 +220,42 @@ static void codec_changes(Codec *codec, AgentChanges *changes)
         codec_bool(codec, &changes->more);
 }
 
+static void codec_cpus(Codec *codec, AgentCpus *cpus)
+{
+        codec_u32_max(codec, &cpus->cpus, CPUS_MAX);
+        if (codec->mode != CODEC_FREE && cpus->cpus == 0)
+                codec_fail(codec);
+}
+
+static void codec_update(Codec *codec, AgentUpdate *update)
+{
+        codec_id(codec, &update->container);
+        codec_limits(codec, &update->limits);
+}
+
+static void codec_time(Codec *codec, AgentTime *time)
+{
+        codec_u64(codec, &time->realtime_usec);
+}
+
 static void codec_shutdown(Codec *codec, AgentShutdown *shutdown)
 {
         codec_u64(codec, &shutdown->grace_usec);
 }
 
+static void codec_pressure(Codec *codec, AgentPressure *pressure)
+{
+        codec_u64(codec, &pressure->some_usec);
+        codec_u64(codec, &pressure->full_usec);
+        codec_u32(codec, &pressure->some_avg10);
+        codec_u32(codec, &pressure->full_avg10);
+}
+
 static void codec_stats(Codec *codec, AgentStats *stats)
 {
+        codec_pressure(codec, &stats->cpu_pressure);
+        codec_pressure(codec, &stats->memory_pressure);
+        codec_pressure(codec, &stats->io_pressure);
         codec_u64(codec, &stats->cpu_usec);
         codec_u64(codec, &stats->cpu_user_usec);
         codec_u64(codec, &stats->cpu_system_usec);
@@ -233,6 +268,11 @@ static void codec_stats(Codec *codec, AgentStats *stats)
         codec_u64(codec, &stats->oom_kills);
         codec_u64(codec, &stats->read_bytes);
         codec_u64(codec, &stats->write_bytes);
+        codec_u64(codec, &stats->read_ops);
+        codec_u64(codec, &stats->write_ops);
+        codec_u64(codec, &stats->receive_packets);
+        codec_u64(codec, &stats->transmit_packets);
+        codec_u32(codec, &stats->cpus);
         codec_u64(codec, &stats->receive_bytes);
         codec_u64(codec, &stats->transmit_bytes);
         codec_u64(codec, &stats->uptime_usec);
@@ -309,6 +349,9 @@ AGENT_MESSAGE_DEFINE(copy, AgentCopy)
 AGENT_MESSAGE_DEFINE(copied, AgentCopied)
 AGENT_MESSAGE_DEFINE(diff, AgentDiff)
 AGENT_MESSAGE_DEFINE(changes, AgentChanges)
+AGENT_MESSAGE_DEFINE(cpus, AgentCpus)
+AGENT_MESSAGE_DEFINE(update, AgentUpdate)
+AGENT_MESSAGE_DEFINE(time, AgentTime)
 AGENT_MESSAGE_DEFINE(shutdown, AgentShutdown)
 AGENT_MESSAGE_DEFINE(stats, AgentStats)
 AGENT_MESSAGE_DEFINE(processes, AgentProcesses)

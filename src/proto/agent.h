@@ -58,6 +58,8 @@
 
 #include "base/enum.h"
 
+#include "proto/agent_network.h"
+#include "proto/agent_report.h"
 #include "proto/codec.h"
 
 #define AGENT_VERSION      1
@@ -95,6 +97,11 @@ typedef enum AgentType {
         AGENT_REQUEST_UNMOUNT = 29,   /* AgentRemoveMount: its device may be unplugged then */
         AGENT_REQUEST_COPY = 30,      /* AgentCopy → AgentCopied */
         AGENT_REQUEST_DIFF = 31,      /* AgentDiff → AgentChanges */
+        AGENT_REQUEST_NETWORK = 32,   /* AgentNetwork: of one network device */
+        AGENT_REQUEST_RESOLVER = 33,  /* AgentResolver: names, for all containers */
+        AGENT_REQUEST_CPUS = 34,      /* AgentCpus → AgentCpus: how many are online now */
+        AGENT_REQUEST_UPDATE = 35,    /* AgentUpdate: limits of a container */
+        AGENT_REQUEST_SET_TIME = 36,  /* AgentTime: the host's clock has jumped */
 
         /* agent → host */
         AGENT_EVENT_EXITED = 64,  /* AgentExited */
@@ -224,9 +231,21 @@ typedef struct AgentRoot {
 #define AGENT_NAMESPACE_NET    (1u << 4) /* nothing but an own loopback */
 #define AGENT_NAMESPACE_FLAGS  ((1u << 5) - 1)
 
+/* Limits of the container's cgroup on one disk; 0 is none: io.max of the kernel. */
+typedef struct AgentIoLimit {
+        char *serial; /* of a virtio-blk device; "": every one that there is */
+        uint64_t read_bytes, write_bytes, read_ops, write_ops; /* a second */
+} AgentIoLimit;
+
 /* Limits of the container's cgroup; 0 is none. */
 typedef struct AgentLimits {
-        uint64_t memory;     /* bytes: memory.max */
+        uint64_t memory;      /* bytes: memory.max */
+        uint64_t memory_high; /* bytes: memory.high */
+        uint64_t memory_low;  /* bytes: memory.low */
+        char *cpuset;         /* "0-1,3": cpuset.cpus; "": all */
+        uint32_t io_weight;   /* 1 to 10000: io.weight */
+        AgentIoLimit *io;
+        uint32_t n_io;
         uint64_t pids;       /* pids.max */
         uint64_t cpu_quota;  /* µs in each period: cpu.max */
         uint64_t cpu_period; /* µs, 1000 to 1000000; 0: 100000 */
@@ -386,6 +405,22 @@ typedef struct AgentDiff {
         uint32_t skip;
 } AgentDiff;
 
+/* Brings CPUs 0 to @cpus - 1 online and takes those above offline; answers how many are online also
+ * when some could not (EBUSY, ETIMEDOUT). */
+typedef struct AgentCpus {
+        uint32_t cpus; /* 1 to 256 */
+} AgentCpus;
+
+/* Limits of a created or running container: as if CREATE had said so. */
+typedef struct AgentUpdate {
+        char *container;
+        AgentLimits limits;
+} AgentUpdate;
+
+typedef struct AgentTime {
+        uint64_t realtime_usec; /* CLOCK_REALTIME of the host */
+} AgentTime;
+
 typedef struct AgentShutdown {
         uint64_t grace_usec; /* between SIGTERM and SIGKILL */
 } AgentShutdown;
@@ -393,40 +428,6 @@ typedef struct AgentShutdown {
 /*
  * Replies' payloads.
  */
-
-/* Of a container's cgroup, or of the machine. UINT64_MAX in a limit: none. */
-typedef struct AgentStats {
-        uint64_t cpu_usec, cpu_user_usec, cpu_system_usec;
-        uint64_t memory, memory_peak, memory_limit; /* bytes */
-        uint64_t memory_cache;                      /* bytes of @memory that are page cache */
-        uint64_t pids, pids_limit;
-        uint64_t oom_kills;
-        uint64_t read_bytes, write_bytes;       /* block devices */
-        uint64_t receive_bytes, transmit_bytes; /* of the machine's interfaces but lo */
-        uint64_t uptime_usec;                   /* of the machine */
-        uint64_t mem_total, mem_available;      /* of the machine, bytes */
-        uint64_t mem_free;                      /* the same; MemFree of /proc/meminfo */
-} AgentStats;
-
-typedef struct AgentProcessInfo {
-        uint32_t pid, ppid;   /* as the container sees them; 0: outside */
-        uint32_t machine_pid; /* as the machine sees it */
-        uint32_t uid;         /* effective */
-        char *user;           /* its name in the container's passwd, else the number */
-        uint8_t state;        /* 'R', 'S', 'D', 'Z', 'T' … as in /proc/pid/stat */
-        uint32_t tty;         /* 0: none; else 1 + number in the container's /dev/pts */
-        uint64_t cpu_usec;    /* user and system */
-        uint64_t rss;         /* bytes */
-        uint64_t size;        /* bytes of virtual memory */
-        uint64_t age_usec;    /* since it started */
-        char *command; /* arguments separated by blanks, or "[name]"; cut at AGENT_PATH_MAX */
-} AgentProcessInfo;
-
-typedef struct AgentProcesses {
-        AgentProcessInfo *processes; /* by machine_pid */
-        uint32_t n_processes;
-        bool truncated; /* there are more than fit into a message */
-} AgentProcesses;
 
 typedef struct AgentCopied {
         uint64_t files; /* of any type, directories too */
@@ -520,6 +521,11 @@ AGENT_MESSAGE_DECLARE(copy, AgentCopy);
 AGENT_MESSAGE_DECLARE(copied, AgentCopied);
 AGENT_MESSAGE_DECLARE(diff, AgentDiff);
 AGENT_MESSAGE_DECLARE(changes, AgentChanges);
+AGENT_MESSAGE_DECLARE(network, AgentNetwork);
+AGENT_MESSAGE_DECLARE(resolver, AgentResolver);
+AGENT_MESSAGE_DECLARE(cpus, AgentCpus);
+AGENT_MESSAGE_DECLARE(update, AgentUpdate);
+AGENT_MESSAGE_DECLARE(time, AgentTime);
 AGENT_MESSAGE_DECLARE(shutdown, AgentShutdown);
 AGENT_MESSAGE_DECLARE(stats, AgentStats);
 AGENT_MESSAGE_DECLARE(processes, AgentProcesses);

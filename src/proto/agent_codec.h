@@ -44,5 +44,6 @@ static inline void codec_flags(Codec *codec, uint32_t *value, uint32_t known)
         }
 
 void codec_container_spec(Codec *codec, AgentContainerSpec *spec);
+void codec_limits(Codec *codec, AgentLimits *limits);
 void codec_mount(Codec *codec, void *item);
 void codec_process_spec(Codec *codec, AgentProcessSpec *spec);

@@ -5,7 +5,8 @@
 
 #define RLIMIT_RESOURCES  16
 #define MSIZE_MAX         512000
-#define CPU_WEIGHT_MAX    10000
+#define WEIGHT_MAX        10000
+#define SERIAL_MAX        20 /* virtio 1.2 §5.2.6.1 */
 #define CPU_PERIOD_MAX    1000000
 #define UMASK_MAX         0777
 #define OOM_SCORE_ADJ_MAX 1000
@@ -64,15 +65,32 @@ void codec_mount(Codec *codec, void *item)
         codec_u32_max(codec, &mount->msize, MSIZE_MAX);
 }
 
-static void codec_limits(Codec *codec, AgentLimits *limits)
+static void codec_io_limit(Codec *codec, void *item)
+{
+        AgentIoLimit *limit = item;
+
+        codec_string(codec, &limit->serial, SERIAL_MAX);
+        codec_u64(codec, &limit->read_bytes);
+        codec_u64(codec, &limit->write_bytes);
+        codec_u64(codec, &limit->read_ops);
+        codec_u64(codec, &limit->write_ops);
+}
+
+void codec_limits(Codec *codec, AgentLimits *limits)
 {
         codec_u64(codec, &limits->memory);
+        codec_u64(codec, &limits->memory_high);
+        codec_u64(codec, &limits->memory_low);
+        codec_string(codec, &limits->cpuset, AGENT_PATH_MAX);
+        codec_u32_max(codec, &limits->io_weight, WEIGHT_MAX);
+        codec_array(codec, (void **)&limits->io, &limits->n_io, AGENT_LIST_MAX, sizeof(*limits->io),
+                    codec_io_limit);
         codec_u64(codec, &limits->pids);
         codec_u64(codec, &limits->cpu_quota);
         codec_u64(codec, &limits->cpu_period);
         if (limits->cpu_period > CPU_PERIOD_MAX)
                 codec_fail(codec);
-        codec_u32_max(codec, &limits->cpu_weight, CPU_WEIGHT_MAX);
+        codec_u32_max(codec, &limits->cpu_weight, WEIGHT_MAX);
 }
 
 void codec_container_spec(Codec *codec, AgentContainerSpec *spec)

@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/wire.h"
-#include "proto/control.h"
+#include "proto/control_codec.h"
 
 #define VSOCK_CID_MIN 3
 #define VSOCK_CID_MAX (UINT32_MAX - 1ULL)
@@ -26,20 +26,24 @@ ENUM_TABLE(control_type, ControlType, CONTROL_TYPE_MAX)
         [CONTROL_ADD_BIND] = "add-bind",
         [CONTROL_REMOVE_BIND] = "remove-bind",
         [CONTROL_SET_THROTTLE] = "set-throttle",
+        [CONTROL_SET_VCPUS] = "set-vcpus",
+        [CONTROL_RESIZE] = "resize",
+        [CONTROL_SET_LINK] = "set-link",
         [CONTROL_READY] = "ready",
         [CONTROL_REPLY] = "reply",
         [CONTROL_STATS] = "stats",
         [CONTROL_PHASE] = "phase",
         [CONTROL_VSOCK_ACCEPTED] = "vsock-accepted",
+        [CONTROL_MEMORY] = "memory",
         [CONTROL_ENDED] = "ended",
 };
 
 ENUM_TABLE(control_device, ControlDevice, CONTROL_DEVICE_MAX)
 = {
-        [CONTROL_DEVICE_RNG] = "rng",
-        [CONTROL_DEVICE_VSOCK] = "vsock",
-        [CONTROL_DEVICE_P9] = "p9",
-        [CONTROL_DEVICE_BLOCK] = "block",
+        [CONTROL_DEVICE_RNG] = "rng", [CONTROL_DEVICE_VSOCK] = "vsock",
+        [CONTROL_DEVICE_P9] = "p9",   [CONTROL_DEVICE_BLOCK] = "block",
+        [CONTROL_DEVICE_NET] = "net", [CONTROL_DEVICE_BALLOON] = "balloon",
+        [CONTROL_DEVICE_MEM] = "mem",
 };
 
 ENUM_TABLE(control_end, ControlEnd, CONTROL_END_MAX)
@@ -86,6 +90,8 @@ static void get_text(WireReader *reader, char *text, size_t size)
 static void put_configure(WireWriter *writer, const ControlConfigure *configure)
 {
         wire_put_u64(writer, configure->memory_bytes);
+        wire_put_u64(writer, configure->memory_max_bytes);
+        wire_put_u32(writer, configure->flags);
         wire_put_u32(writer, configure->vcpus);
         wire_put_u32(writer, configure->max_vcpus);
         wire_put_u32(writer, configure->slots);
@@ -95,12 +101,16 @@ static void put_configure(WireWriter *writer, const ControlConfigure *configure)
 static void get_configure(WireReader *reader, ControlConfigure *ret)
 {
         ret->memory_bytes = wire_get_u64(reader);
+        ret->memory_max_bytes = wire_get_u64(reader);
+        ret->flags = wire_get_u32(reader);
         ret->vcpus = wire_get_u32(reader);
         ret->max_vcpus = wire_get_u32(reader);
         ret->slots = wire_get_u32(reader);
         get_text(reader, ret->cmdline, sizeof(ret->cmdline));
         if (ret->vcpus == 0 || ret->vcpus > ret->max_vcpus || ret->max_vcpus > CONTROL_VCPUS_MAX ||
-            ret->slots > CONTROL_SLOTS_MAX)
+            ret->slots > CONTROL_SLOTS_MAX ||
+            (ret->memory_max_bytes != 0 && ret->memory_max_bytes < ret->memory_bytes) ||
+            (ret->flags & ~CONTROL_CONFIGURE_MERGE_PAGES) != 0)
                 reader->bad = true;
 }
 
@@ -122,6 +132,38 @@ static void get_throttle(WireReader *reader, ThrottleLimits *ret)
                 reader->bad = true;
 }
 
+static void put_net(WireWriter *writer, const ControlAddDevice *add)
+{
+        wire_put_bytes(writer, add->net.mac, sizeof(add->net.mac));
+        wire_put_u16(writer, add->net.mtu);
+        wire_put_u32(writer, add->net.queues);
+        wire_put_u32(writer, add->net.flags);
+        put_throttle(writer, &add->net.receive);
+}
+
+bool control_mac_is_valid(const uint8_t mac[CONTROL_MAC_SIZE])
+{
+        static const uint8_t none[CONTROL_MAC_SIZE];
+
+        return !(mac[0] & 1) && memcmp(mac, none, sizeof(none)) != 0;
+}
+
+static void get_net(WireReader *reader, ControlAddDevice *ret)
+{
+        const uint8_t *mac = wire_get_bytes(reader, sizeof(ret->net.mac));
+
+        if (mac)
+                memcpy(ret->net.mac, mac, sizeof(ret->net.mac));
+        ret->net.mtu = wire_get_u16(reader);
+        ret->net.queues = wire_get_u32(reader);
+        ret->net.flags = wire_get_u32(reader);
+        get_throttle(reader, &ret->net.receive);
+        if (!control_mac_is_valid(ret->net.mac) ||
+            (ret->net.mtu != 0 && ret->net.mtu < CONTROL_NET_MTU_MIN) || ret->net.queues == 0 ||
+            ret->net.queues > CONTROL_NET_QUEUES_MAX || (ret->net.flags & ~CONTROL_NET_VHOST) != 0)
+                reader->bad = true;
+}
+
 static void put_add_device(WireWriter *writer, const ControlAddDevice *add)
 {
         wire_put_u32(writer, add->slot);
@@ -129,6 +171,11 @@ static void put_add_device(WireWriter *writer, const ControlAddDevice *add)
         put_throttle(writer, &add->throttle);
         switch (add->kind) {
         case CONTROL_DEVICE_RNG:
+        case CONTROL_DEVICE_BALLOON:
+        case CONTROL_DEVICE_MEM:
+                break;
+        case CONTROL_DEVICE_NET:
+                put_net(writer, add);
                 break;
         case CONTROL_DEVICE_VSOCK:
                 wire_put_u64(writer, add->vsock.guest_cid);
@@ -179,7 +226,12 @@ static void get_add_device(WireReader *reader, ControlAddDevice *ret)
                 if (ret->block.serial[0] == 0 || (ret->block.flags & ~CONTROL_BLOCK_READ_ONLY) != 0)
                         reader->bad = true;
                 break;
+        case CONTROL_DEVICE_NET:
+                get_net(reader, ret);
+                break;
         case CONTROL_DEVICE_RNG:
+        case CONTROL_DEVICE_BALLOON:
+        case CONTROL_DEVICE_MEM:
         case CONTROL_DEVICE_MAX:
                 break;
         }
@@ -221,65 +273,6 @@ static void get_reply(WireReader *reader, ControlReply *ret)
         get_text(reader, ret->text, sizeof(ret->text));
 }
 
-static void put_device_stats(WireWriter *writer, const ControlDeviceStats *device)
-{
-        wire_put_u32(writer, device->slot);
-        wire_put_u32(writer, device->kind);
-        wire_put_u64(writer, device->notifies);
-        wire_put_u64(writer, device->interrupts);
-        wire_put_u64(writer, device->requests);
-        wire_put_u64(writer, device->bytes_from_guest);
-        wire_put_u64(writer, device->bytes_to_guest);
-        wire_put_u64(writer, device->delayed_usec);
-}
-
-static void get_device_stats(WireReader *reader, ControlDeviceStats *ret)
-{
-        uint32_t kind;
-
-        ret->slot = wire_get_u32(reader);
-        kind = wire_get_u32(reader);
-        ret->kind = (ControlDevice)kind;
-        ret->notifies = wire_get_u64(reader);
-        ret->interrupts = wire_get_u64(reader);
-        ret->requests = wire_get_u64(reader);
-        ret->bytes_from_guest = wire_get_u64(reader);
-        ret->bytes_to_guest = wire_get_u64(reader);
-        ret->delayed_usec = wire_get_u64(reader);
-        if (kind < CONTROL_DEVICE_RNG || kind >= CONTROL_DEVICE_MAX)
-                reader->bad = true;
-}
-
-static void put_stats(WireWriter *writer, const ControlStats *stats)
-{
-        wire_put_u64(writer, stats->vcpu_usec);
-        wire_put_u64(writer, stats->io_usec);
-        wire_put_u64(writer, stats->all_exits);
-        for (unsigned i = 0; i < CONTROL_EXIT_MAX; i++)
-                wire_put_u64(writer, stats->exits[i]);
-        wire_put_u64(writer, stats->console_bytes);
-        wire_put_u64(writer, stats->console_dropped);
-        wire_put_u32(writer, stats->n_devices);
-        for (unsigned i = 0; i < stats->n_devices; i++)
-                put_device_stats(writer, &stats->devices[i]);
-}
-
-static void get_stats(WireReader *reader, ControlStats *ret)
-{
-        ret->vcpu_usec = wire_get_u64(reader);
-        ret->io_usec = wire_get_u64(reader);
-        ret->all_exits = wire_get_u64(reader);
-        for (unsigned i = 0; i < CONTROL_EXIT_MAX; i++)
-                ret->exits[i] = wire_get_u64(reader);
-        ret->console_bytes = wire_get_u64(reader);
-        ret->console_dropped = wire_get_u64(reader);
-        ret->n_devices = wire_get_u32(reader);
-        if (ret->n_devices > CONTROL_SLOTS_MAX)
-                reader->bad = true;
-        for (unsigned i = 0; i < ret->n_devices && !reader->bad; i++)
-                get_device_stats(reader, &ret->devices[i]);
-}
-
 static void put_payload(WireWriter *writer, const ControlMessage *message)
 {
         switch (message->type) {
@@ -305,13 +298,30 @@ static void put_payload(WireWriter *writer, const ControlMessage *message)
                 break;
         case CONTROL_SET_THROTTLE:
                 wire_put_u32(writer, message->set_throttle.slot);
+                wire_put_u32(writer, message->set_throttle.direction);
                 put_throttle(writer, &message->set_throttle.limits);
+                break;
+        case CONTROL_SET_VCPUS:
+                wire_put_u32(writer, message->set_vcpus.vcpus);
+                break;
+        case CONTROL_RESIZE:
+                wire_put_u32(writer, message->resize.slot);
+                wire_put_u64(writer, message->resize.bytes);
+                break;
+        case CONTROL_SET_LINK:
+                wire_put_u32(writer, message->set_link.slot);
+                wire_put_u8(writer, message->set_link.up);
+                break;
+        case CONTROL_MEMORY:
+                wire_put_u32(writer, message->memory.slot);
+                wire_put_u64(writer, message->memory.requested_bytes);
+                wire_put_u64(writer, message->memory.actual_bytes);
                 break;
         case CONTROL_REPLY:
                 put_reply(writer, &message->reply);
                 break;
         case CONTROL_STATS:
-                put_stats(writer, &message->stats);
+                control_put_stats(writer, &message->stats);
                 break;
         case CONTROL_PHASE:
                 wire_put_u32(writer, message->phase.id);
@@ -348,6 +358,29 @@ static void get_ended(WireReader *reader, ControlMessage *ret)
         get_text(reader, ret->ended.text, sizeof(ret->ended.text));
 }
 
+static void get_set_throttle(WireReader *reader, ControlMessage *ret)
+{
+        uint32_t direction;
+
+        ret->set_throttle.slot = wire_get_u32(reader);
+        direction = wire_get_u32(reader);
+        get_throttle(reader, &ret->set_throttle.limits);
+        if (direction >= THROTTLE_DIRECTION_MAX)
+                reader->bad = true;
+        ret->set_throttle.direction = (ThrottleDirection)direction;
+}
+
+static void get_set_link(WireReader *reader, ControlMessage *ret)
+{
+        uint8_t up;
+
+        ret->set_link.slot = wire_get_u32(reader);
+        up = wire_get_u8(reader);
+        if (up > 1)
+                reader->bad = true;
+        ret->set_link.up = up;
+}
+
 static void get_payload(WireReader *reader, ControlMessage *ret)
 {
         switch (ret->type) {
@@ -374,14 +407,30 @@ static void get_payload(WireReader *reader, ControlMessage *ret)
                 get_bind(reader, &ret->remove_bind, 0);
                 break;
         case CONTROL_SET_THROTTLE:
-                ret->set_throttle.slot = wire_get_u32(reader);
-                get_throttle(reader, &ret->set_throttle.limits);
+                get_set_throttle(reader, ret);
+                break;
+        case CONTROL_SET_VCPUS:
+                ret->set_vcpus.vcpus = wire_get_u32(reader);
+                if (ret->set_vcpus.vcpus == 0 || ret->set_vcpus.vcpus > CONTROL_VCPUS_MAX)
+                        reader->bad = true;
+                break;
+        case CONTROL_RESIZE:
+                ret->resize.slot = wire_get_u32(reader);
+                ret->resize.bytes = wire_get_u64(reader);
+                break;
+        case CONTROL_SET_LINK:
+                get_set_link(reader, ret);
+                break;
+        case CONTROL_MEMORY:
+                ret->memory.slot = wire_get_u32(reader);
+                ret->memory.requested_bytes = wire_get_u64(reader);
+                ret->memory.actual_bytes = wire_get_u64(reader);
                 break;
         case CONTROL_REPLY:
                 get_reply(reader, &ret->reply);
                 break;
         case CONTROL_STATS:
-                get_stats(reader, &ret->stats);
+                control_get_stats(reader, &ret->stats);
                 break;
         case CONTROL_PHASE:
                 ret->phase.id = wire_get_u32(reader);
@@ -412,6 +461,10 @@ static unsigned device_fd_count(const ControlAddDevice *add)
                 return add->p9.flags & CONTROL_P9_BINDS ? 0 : 1;
         case CONTROL_DEVICE_BLOCK:
                 return 1;
+        case CONTROL_DEVICE_NET:
+                return add->net.queues * (add->net.flags & CONTROL_NET_VHOST ? 2 : 1);
+        case CONTROL_DEVICE_BALLOON:
+        case CONTROL_DEVICE_MEM:
         case CONTROL_DEVICE_RNG:
         case CONTROL_DEVICE_VSOCK:
         case CONTROL_DEVICE_MAX:
@@ -441,6 +494,10 @@ unsigned control_fd_count(const ControlMessage *message)
         case CONTROL_GET_STATS:
         case CONTROL_REMOVE_BIND:
         case CONTROL_SET_THROTTLE:
+        case CONTROL_SET_VCPUS:
+        case CONTROL_RESIZE:
+        case CONTROL_SET_LINK:
+        case CONTROL_MEMORY:
         case CONTROL_READY:
         case CONTROL_REPLY:
         case CONTROL_STATS:

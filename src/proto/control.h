@@ -14,7 +14,9 @@
  *   shim  ADD_DEVICE … , VSOCK_LISTEN …             any number, before and after START
  *   shim  START
  *   VMM   PHASE …, VSOCK_ACCEPTED …
- *   shim  PAUSE, RESUME, VSOCK_CONNECT, REMOVE_DEVICE, ADD_BIND, SET_THROTTLE, GET_STATS …
+ *   shim  PAUSE, RESUME, VSOCK_CONNECT, REMOVE_DEVICE, ADD_BIND, SET_THROTTLE, SET_VCPUS,
+ *         RESIZE, GET_STATS …
+ *   VMM   MEMORY …                                  the guest gave or took memory
  *   shim  STOP, or the guest ends
  *   VMM   ENDED                                     the last message; the process exits
  *                                                   with 0 if the reason is STOPPED or the guest's
@@ -40,6 +42,10 @@
 #define CONTROL_NAME_SIZE_MAX    64
 #define CONTROL_VCPUS_MAX        32
 #define CONTROL_SLOTS_MAX        32
+#define CONTROL_MAC_SIZE         6
+#define CONTROL_NET_QUEUES_MAX   4  /* pairs of one network device */
+#define CONTROL_NET_MTU_MIN      68 /* virtio 1.2 §5.1.4.1 */
+#define CONTROL_NET_MTU_MAX      65535
 #define CONTROL_SLOT_ANY         UINT32_MAX
 
 typedef enum ControlType {
@@ -58,12 +64,16 @@ typedef enum ControlType {
         CONTROL_ADD_BIND,
         CONTROL_REMOVE_BIND,
         CONTROL_SET_THROTTLE,
+        CONTROL_SET_VCPUS,
+        CONTROL_RESIZE,
+        CONTROL_SET_LINK,
         /* from the VMM */
         CONTROL_READY,
         CONTROL_REPLY,
         CONTROL_STATS,
         CONTROL_PHASE,
         CONTROL_VSOCK_ACCEPTED,
+        CONTROL_MEMORY,
         CONTROL_ENDED,
         CONTROL_TYPE_MAX,
 } ControlType;
@@ -74,6 +84,9 @@ typedef enum ControlDevice {
         CONTROL_DEVICE_VSOCK,
         CONTROL_DEVICE_P9,
         CONTROL_DEVICE_BLOCK,
+        CONTROL_DEVICE_NET,
+        CONTROL_DEVICE_BALLOON, /* one of a machine; a second: EEXIST */
+        CONTROL_DEVICE_MEM,     /* likewise; EINVAL where memory_max_bytes leaves it no room */
         CONTROL_DEVICE_MAX,
 } ControlDevice;
 ENUM_DECLARE(control_device, ControlDevice);
@@ -107,12 +120,16 @@ typedef enum ControlPhase {
         CONTROL_PHASE_GUEST = 256,
 } ControlPhase;
 
+#define CONTROL_CONFIGURE_MERGE_PAGES 1U /* the host may share equal pages (KSM): a side channel */
+
 /* Fds: /dev/kvm, the firmware image, the console's stream (written without blocking). */
 typedef struct ControlConfigure {
-        uint64_t memory_bytes;
-        uint32_t vcpus;     /* that run from the start, 1 to max_vcpus */
-        uint32_t max_vcpus; /* that the guest may ever see, up to CONTROL_VCPUS_MAX */
-        uint32_t slots;     /* virtio-mmio slots, up to CONTROL_SLOTS_MAX */
+        uint64_t memory_bytes;     /* that the guest boots with */
+        uint64_t memory_max_bytes; /* with what a MEM device may add; 0: no more */
+        uint32_t flags;            /* CONTROL_CONFIGURE_* */
+        uint32_t vcpus;            /* that run from the start, 1 to max_vcpus */
+        uint32_t max_vcpus;        /* that the guest may ever see, up to CONTROL_VCPUS_MAX */
+        uint32_t slots;            /* virtio-mmio slots, up to CONTROL_SLOTS_MAX */
         char cmdline[CONTROL_CMDLINE_SIZE_MAX + 1]; /* added to the image's own */
 } ControlConfigure;
 
@@ -121,12 +138,14 @@ typedef struct ControlConfigure {
 
 #define CONTROL_BLOCK_READ_ONLY 1U
 
+#define CONTROL_NET_VHOST 1U /* a vhost-net fd for each queue pair */
+
 #define CONTROL_BIND_READ_ONLY 1U
 
 typedef struct ControlAddDevice {
         uint32_t slot; /* or CONTROL_SLOT_ANY */
         ControlDevice kind;
-        ThrottleLimits throttle; /* p9, block; others, with any that isn't 0: EINVAL */
+        ThrottleLimits throttle; /* p9, block, net (TRANSMIT); others, with any but 0: EINVAL */
         union {
                 struct {
                         uint64_t guest_cid; /* 3 to 2^32 - 2 */
@@ -143,6 +162,15 @@ typedef struct ControlAddDevice {
                         char serial[CONTROL_SERIAL_SIZE_MAX + 1]; /* 1 byte or more */
                         uint32_t flags;                           /* CONTROL_BLOCK_* */
                 } block;
+                /* Fds: a tap's queues (IFF_VNET_HDR, IFF_NO_PI, not blocking), then, with VHOST,
+                 * as many of /dev/vhost-net. The VMM sets the taps' offloads and header sizes. */
+                struct {
+                        uint8_t mac[CONTROL_MAC_SIZE]; /* no multicast address, not all 0 */
+                        uint16_t mtu;    /* offered to the guest, CONTROL_NET_MTU_*; 0: none */
+                        uint32_t queues; /* pairs, 1 to CONTROL_NET_QUEUES_MAX */
+                        uint32_t flags;  /* CONTROL_NET_* */
+                        ThrottleLimits receive;
+                } net;
         };
 } ControlAddDevice;
 
@@ -159,8 +187,8 @@ typedef struct ControlBind {
 
 /* The answer to everything but GET_STATS. */
 typedef struct ControlReply {
-        uint32_t code;                        /* 0, or a positive errno */
-        uint32_t value;                       /* ADD_DEVICE: the slot; else 0 */
+        uint32_t code;  /* 0, or a positive errno */
+        uint32_t value; /* ADD_DEVICE: the slot; SET_VCPUS: how many there are; else 0 */
         char text[CONTROL_TEXT_SIZE_MAX + 1]; /* for people; empty on success */
 } ControlReply;
 
@@ -184,7 +212,22 @@ typedef struct ControlDeviceStats {
         uint64_t bytes_from_guest;
         uint64_t bytes_to_guest;
         uint64_t delayed_usec; /* that requests waited for the throttle, at most */
+        uint64_t deliveries;   /* net: packets to the guest; @requests are those from it */
+        uint64_t drops; /* net: packets to the guest that found no buffer, or were no packet */
 } ControlDeviceStats;
+
+/* The guest's memory. What the guest told of itself is as it said it: UINT64_MAX where it didn't. */
+typedef struct ControlMemoryStats {
+        uint64_t boot_bytes;
+        uint64_t requested_bytes; /* MEM: what RESIZE asked for */
+        uint64_t plugged_bytes;   /* MEM: what the guest has taken */
+        uint64_t target_bytes;    /* BALLOON: what RESIZE asked for */
+        uint64_t balloon_bytes;   /* BALLOON: what the guest has given */
+        uint64_t reported_bytes;  /* BALLOON: given back by free page reporting so far, in all */
+        uint64_t stats_usec;      /* CLOCK_MONOTONIC of the following; 0: never told */
+        uint64_t free, available, total, caches; /* bytes; virtio 1.2 §5.5.6.4 */
+        uint64_t major_faults, minor_faults, swap_in, swap_out;
+} ControlMemoryStats;
 
 typedef struct ControlStats {
         uint64_t vcpu_usec; /* CPU time of the vCPU threads */
@@ -193,6 +236,8 @@ typedef struct ControlStats {
         uint64_t exits[CONTROL_EXIT_MAX];
         uint64_t console_bytes;
         uint64_t console_dropped; /* bytes that nobody read in time */
+        uint32_t vcpus;           /* that there are */
+        ControlMemoryStats memory;
         uint32_t n_devices;
         ControlDeviceStats devices[CONTROL_SLOTS_MAX];
 } ControlStats;
@@ -220,8 +265,33 @@ typedef struct ControlMessage {
                  * device can't have a throttle. */
                 struct {
                         uint32_t slot;
+                        ThrottleDirection direction; /* one that the device has, else EINVAL */
                         ThrottleLimits limits;
                 } set_throttle;
+                /* 1 to max_vcpus. Up: the vCPUs wait for the guest to bring them up (on x86 by
+                 * INIT and SIPI) when the answer comes. Down: the guest has taken those with the
+                 * highest numbers offline; they run no more. */
+                struct {
+                        uint32_t vcpus;
+                } set_vcpus;
+                /* MEM: how much the guest is to have plugged, a multiple of its block size (EINVAL)
+                 * within memory_max_bytes. BALLOON: how much it is to give. Answered at once; what
+                 * the guest does is told by MEMORY and GET_STATS. ENODEV, EINVAL: no such device. */
+                struct {
+                        uint32_t slot;
+                        uint64_t bytes;
+                } resize;
+                /* Of a net device; ENODEV, EINVAL as above. */
+                struct {
+                        uint32_t slot;
+                        bool up;
+                } set_link;
+                /* Of a MEM or BALLOON device: after a change, at most one that wasn't sent. */
+                struct {
+                        uint32_t slot;
+                        uint64_t requested_bytes; /* by RESIZE */
+                        uint64_t actual_bytes;    /* plugged, or in the balloon */
+                } memory;
                 ControlReply reply;
                 ControlStats stats;
                 struct {
@@ -242,6 +312,9 @@ typedef struct ControlMessage {
 
 /* Whether an entry of a binds device may have this name, of at most CONTROL_NAME_SIZE_MAX bytes. */
 bool control_bind_name_is_valid(const char *name);
+
+/* Whether a network device may have this address: one station's. */
+bool control_mac_is_valid(const uint8_t mac[CONTROL_MAC_SIZE]);
 
 /* How many fds go with this message; what comes with another number is malformed. */
 unsigned control_fd_count(const ControlMessage *message);

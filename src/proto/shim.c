@@ -106,6 +106,7 @@ static void shim_codec_launch(Codec *codec, ShimLaunch *launch)
         codec_u32(codec, &launch->max_vcpus);
         codec_u32(codec, &launch->slots);
         codec_u64(codec, &launch->memory);
+        codec_u64(codec, &launch->memory_max);
         codec_u64(codec, &launch->boot_usec);
         codec_u64(codec, &launch->stop_usec);
         shim_codec_text(codec, launch->vmm, SHIM_PATH_MAX);
@@ -135,7 +136,27 @@ static void shim_codec_bind(Codec *codec, ShimBind *bind)
 static void shim_codec_set_throttle(Codec *codec, ShimSetThrottle *throttle)
 {
         codec_u32(codec, &throttle->slot);
+        codec_u32_max(codec, &throttle->direction, THROTTLE_DIRECTION_MAX - 1);
         shim_codec_throttle(codec, &throttle->limits);
+}
+
+static void shim_codec_resize(Codec *codec, ShimResize *resize)
+{
+        codec_u32(codec, &resize->slot);
+        codec_u64(codec, &resize->bytes);
+}
+
+static void shim_codec_set_link(Codec *codec, ShimSetLink *link)
+{
+        codec_u32(codec, &link->slot);
+        codec_bool(codec, &link->up);
+}
+
+static void shim_codec_memory(Codec *codec, ShimMemory *memory)
+{
+        codec_u32(codec, &memory->slot);
+        codec_u64(codec, &memory->requested);
+        codec_u64(codec, &memory->actual);
 }
 
 static void shim_codec_add_device(Codec *codec, ShimAddDevice *device)
@@ -144,6 +165,11 @@ static void shim_codec_add_device(Codec *codec, ShimAddDevice *device)
         codec_u32(codec, &device->flags);
         shim_codec_text(codec, device->tag, SHIM_TAG_MAX);
         shim_codec_throttle(codec, &device->throttle);
+        for (unsigned i = 0; i < CONTROL_MAC_SIZE; i++)
+                codec_u8(codec, &device->mac[i]);
+        codec_u16(codec, &device->mtu);
+        codec_u32_max(codec, &device->queues, CONTROL_NET_QUEUES_MAX);
+        shim_codec_throttle(codec, &device->receive);
 }
 
 static void shim_codec_agent_request(Codec *codec, ShimAgentRequest *request)
@@ -232,6 +258,14 @@ static void shim_codec_body(Codec *codec, ShimMessage *message)
                 return shim_codec_bind(codec, &message->add_bind);
         case SHIM_SET_THROTTLE:
                 return shim_codec_set_throttle(codec, &message->set_throttle);
+        case SHIM_SET_VCPUS:
+                return codec_u32(codec, &message->set_vcpus.vcpus);
+        case SHIM_RESIZE:
+                return shim_codec_resize(codec, &message->resize);
+        case SHIM_SET_LINK:
+                return shim_codec_set_link(codec, &message->set_link);
+        case SHIM_MEMORY:
+                return shim_codec_memory(codec, &message->memory);
         case SHIM_AGENT_REQUEST:
                 return shim_codec_agent_request(codec, &message->agent_request);
         case SHIM_ADD_PROCESS:

@@ -45,6 +45,7 @@
 #include "base/enum.h"
 #include "base/wire.h"
 
+#include "proto/control.h"
 #include "proto/frame.h"
 #include "proto/throttle.h"
 
@@ -83,6 +84,9 @@ typedef enum ShimType {
         SHIM_ADD_BIND,
         SHIM_REMOVE_BIND,
         SHIM_SET_THROTTLE,
+        SHIM_SET_VCPUS,
+        SHIM_RESIZE,
+        SHIM_SET_LINK,
 
         /* shim → uvmd */
         SHIM_REPLY = 64,
@@ -92,6 +96,7 @@ typedef enum ShimType {
         SHIM_PHASE,
         SHIM_PROCESS,
         SHIM_AGENT_EVENT,
+        SHIM_MEMORY,
 } ShimType;
 
 /* waiting → created → starting → running ⇄ paused → stopping → stopped; each but waiting may go to
@@ -141,13 +146,15 @@ ENUM_DECLARE(shim_phase, ShimPhase);
 typedef enum ShimFlags {
         SHIM_LAUNCH_IDENTITY = 1 << 0, /* map all ids to themselves (root's file systems that can't
                                           be id-mapped) instead of the range */
-        SHIM_PROCESS_TTY = 1 << 0,     /* one bidirectional stream */
+        SHIM_LAUNCH_MERGE_PAGES = 1 << 1, /* CONTROL_CONFIGURE_MERGE_PAGES */
+        SHIM_PROCESS_TTY = 1 << 0,        /* one bidirectional stream */
         SHIM_PROCESS_STDIN = 1 << 1,   /* has a standard input; else the agent gives it /dev/null */
         SHIM_PROCESS_JOURNAL = 1 << 2, /* its output goes to the journal */
         SHIM_PROCESS_MAIN = 1 << 3,    /* when it exits the machine is shut down */
         SHIM_ATTACH_PRIMARY = 1 << 0,  /* the process waits for this client rather than lose output;
                                           the end of its input is the end of the process's input */
         SHIM_DEVICE_READ_ONLY = 1 << 0, /* p9, block */
+        SHIM_DEVICE_VHOST = 1 << 1,     /* net: as many fds of /dev/vhost-net as of the tap */
         SHIM_BIND_READ_ONLY = 1 << 0,
 } ShimFlags;
 
@@ -167,10 +174,11 @@ typedef struct ShimLaunch {
         uint32_t range_size;
         uint32_t vcpus;
         uint32_t max_vcpus;
-        uint32_t slots;     /* virtio-mmio slots */
-        uint64_t memory;    /* bytes */
-        uint64_t boot_usec; /* BOOT → the agent's hello; the shim scales it (clock_limit_usec) */
-        uint64_t stop_usec; /* grace for the containers after SIGTERM or the main exit; as above */
+        uint32_t slots;      /* virtio-mmio slots */
+        uint64_t memory;     /* bytes that the guest boots with */
+        uint64_t memory_max; /* with what a MEM device may add; 0: no more */
+        uint64_t boot_usec;  /* BOOT → the agent's hello; the shim scales it (clock_limit_usec) */
+        uint64_t stop_usec;  /* grace for the containers after SIGTERM or the main exit; as above */
         char vmm[SHIM_PATH_MAX + 1];        /* the program uvm-vmm */
         char cmdline[SHIM_CMDLINE_MAX + 1]; /* appended to the guest kernel's */
         char hostname[SHIM_HOST_MAX + 1];   /* the guest's */
@@ -179,10 +187,13 @@ typedef struct ShimLaunch {
 } ShimLaunch;
 
 typedef enum ShimDeviceKind {
-        SHIM_DEVICE_P9 = 1, /* one fd: the root of the tree, a detached mount */
-        SHIM_DEVICE_RNG,    /* no fd */
-        SHIM_DEVICE_BINDS,  /* no fd: p9 with a root directory whose entries come by ADD_BIND */
-        SHIM_DEVICE_BLOCK,  /* one fd: a regular file or block device, open as the flags say */
+        SHIM_DEVICE_P9 = 1,  /* one fd: the root of the tree, a detached mount */
+        SHIM_DEVICE_RNG,     /* no fd */
+        SHIM_DEVICE_BINDS,   /* no fd: p9 with a root directory whose entries come by ADD_BIND */
+        SHIM_DEVICE_BLOCK,   /* one fd: a regular file or block device, open as the flags say */
+        SHIM_DEVICE_NET,     /* fds: as of ControlAddDevice.net */
+        SHIM_DEVICE_BALLOON, /* no fd */
+        SHIM_DEVICE_MEM,     /* no fd */
 } ShimDeviceKind;
 
 /* Before BOOT the device is there when the guest boots; later it is plugged in and the REPLY comes
@@ -191,7 +202,12 @@ typedef struct ShimAddDevice {
         uint32_t kind; /* ShimDeviceKind */
         uint32_t flags;
         char tag[SHIM_TAG_MAX + 1]; /* p9, binds: mount tag; block: serial, at most 20 bytes */
-        ThrottleLimits throttle;    /* p9, binds, block; all 0: none */
+        ThrottleLimits throttle;    /* p9, binds, block, net (TRANSMIT); all 0: none */
+        /* net, else all 0; as in ControlAddDevice.net */
+        uint8_t mac[CONTROL_MAC_SIZE];
+        uint16_t mtu;
+        uint32_t queues;
+        ThrottleLimits receive;
 } ShimAddDevice;
 
 /* An entry of a BINDS device; ADD_BIND has one fd: a detached mount of a directory or a file. The
@@ -205,8 +221,29 @@ typedef struct ShimBind {
 /* Of a device that is there; all 0 takes it away. */
 typedef struct ShimSetThrottle {
         uint32_t slot;
+        uint32_t direction; /* ThrottleDirection */
         ThrottleLimits limits;
 } ShimSetThrottle;
+
+/*
+ * How many vCPUs the guest is to have, 1 to max_vcpus: made and brought up, or taken offline and
+ * ended. The REPLY's value is how many there are now, also when it fails: -ETIMEDOUT the guest
+ * doesn't do it, or the agent's errno with its text.
+ */
+typedef struct ShimSetVcpus {
+        uint32_t vcpus;
+} ShimSetVcpus;
+
+/* As CONTROL_RESIZE: what a MEM device is to have plugged, a BALLOON to hold. SHIM_MEMORY follows. */
+typedef struct ShimResize {
+        uint32_t slot;
+        uint64_t bytes;
+} ShimResize;
+
+typedef struct ShimSetLink {
+        uint32_t slot;
+        bool up;
+} ShimSetLink;
 
 /* The guest must have unmounted it; the agent unbinds its driver first. */
 typedef struct ShimRemoveDevice {
@@ -340,6 +377,13 @@ typedef struct ShimAgentEvent {
         size_t payload_size;
 } ShimAgentEvent;
 
+/* The guest gave or took memory; as CONTROL_MEMORY. */
+typedef struct ShimMemory {
+        uint32_t slot;
+        uint64_t requested;
+        uint64_t actual;
+} ShimMemory;
+
 /* The VMM's message CONTROL_STATS (src/proto/control.h) and the agent's AgentReply with the whole
  * machine's AgentStats, each as it came in. One is empty when that side can't answer. */
 typedef struct ShimStats {
@@ -373,6 +417,9 @@ typedef struct ShimMessage {
                 ShimRemoveDevice remove_device;
                 ShimBind add_bind, remove_bind;
                 ShimSetThrottle set_throttle;
+                ShimSetVcpus set_vcpus;
+                ShimResize resize;
+                ShimSetLink set_link;
                 ShimAgentRequest agent_request;
                 ShimAddProcess add_process;
                 ShimAttach attach;
@@ -384,6 +431,7 @@ typedef struct ShimMessage {
                 ShimPhaseEvent phase;
                 ShimProcess process;
                 ShimAgentEvent agent_event;
+                ShimMemory memory;
         };
 } ShimMessage;
 

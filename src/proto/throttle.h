@@ -20,6 +20,14 @@ typedef struct ThrottleLimits {
         uint64_t ops_burst;
 } ThrottleLimits;
 
+/* Which of a device's throttles. A network device has one for each direction, others have one. */
+typedef enum ThrottleDirection {
+        THROTTLE_ALL,      /* p9, block: all that is done */
+        THROTTLE_TRANSMIT, /* net: from the guest; an operation is a packet */
+        THROTTLE_RECEIVE,  /* net: to the guest */
+        THROTTLE_DIRECTION_MAX,
+} ThrottleDirection;
+
 static inline bool throttle_limits_are_valid(const ThrottleLimits *limits)
 {
         return limits->bytes <= THROTTLE_MAX && limits->bytes_burst <= THROTTLE_MAX &&

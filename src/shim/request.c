@@ -303,6 +303,10 @@ static void request_dispatch(Sandbox *sandbox, const ShimMessage *message, int *
                 return request_on_get_stats(sandbox, message);
         case SHIM_GET_CONSOLE:
                 return on_get_console(sandbox, message);
+        case SHIM_SET_VCPUS:
+        case SHIM_RESIZE:
+        case SHIM_SET_LINK:
+                return request_answer(sandbox, message->serial, -EOPNOTSUPP, NULL, 0, NULL, 0);
         case SHIM_REPLY:
         case SHIM_HELLO:
         case SHIM_SYNCED:
@@ -310,6 +314,7 @@ static void request_dispatch(Sandbox *sandbox, const ShimMessage *message, int *
         case SHIM_PHASE:
         case SHIM_PROCESS:
         case SHIM_AGENT_EVENT:
+        case SHIM_MEMORY:
                 break;
         }
 }

@@ -196,6 +196,7 @@ void request_on_set_throttle(Sandbox *sandbox, const ShimMessage *message)
                 .set_throttle =
                         {
                                 .slot = message->set_throttle.slot,
+                                .direction = (ThrottleDirection)message->set_throttle.direction,
                                 .limits = message->set_throttle.limits,
                         },
         };

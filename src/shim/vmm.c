@@ -101,6 +101,10 @@ static int vmm_dispatch(Vmm *vmm, const ControlMessage *message, IoMessage *io, 
         case CONTROL_ADD_BIND:
         case CONTROL_REMOVE_BIND:
         case CONTROL_SET_THROTTLE:
+        case CONTROL_SET_VCPUS:
+        case CONTROL_RESIZE:
+        case CONTROL_SET_LINK:
+        case CONTROL_MEMORY:
         case CONTROL_TYPE_MAX:
                 break;
         }

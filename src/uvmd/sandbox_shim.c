@@ -124,6 +124,10 @@ static void sandbox_on_message(void *userdata, const ShimMessage *message)
         case SHIM_ADD_BIND:
         case SHIM_REMOVE_BIND:
         case SHIM_SET_THROTTLE:
+        case SHIM_SET_VCPUS:
+        case SHIM_RESIZE:
+        case SHIM_SET_LINK:
+        case SHIM_MEMORY:
                 break;
         }
 }

@@ -157,6 +157,11 @@ static int link_dispatch(Link *link, const ControlMessage *message, int *fds)
         case CONTROL_ADD_BIND:
         case CONTROL_REMOVE_BIND:
                 return plug_bind(link, message, fds);
+        case CONTROL_SET_VCPUS:
+        case CONTROL_RESIZE:
+        case CONTROL_SET_LINK:
+                return link_reply(link, message->serial, -EOPNOTSUPP, 0, NULL);
+        case CONTROL_MEMORY:
         case CONTROL_READY:
         case CONTROL_REPLY:
         case CONTROL_STATS:

@@ -108,6 +108,9 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
                 return plug_make_vsock(link, add, ret);
         case CONTROL_DEVICE_BLOCK:
                 return plug_make_block(link, add, fds, ret, ret_problem);
+        case CONTROL_DEVICE_NET:
+        case CONTROL_DEVICE_BALLOON:
+        case CONTROL_DEVICE_MEM:
         case CONTROL_DEVICE_MAX:
                 break;
         }
@@ -223,7 +226,9 @@ int plug_set_throttle(Link *link, const ControlMessage *message)
                                                    message->set_throttle.slot);
         int r = -ENODEV;
 
-        if (device)
+        if (device && message->set_throttle.direction != THROTTLE_ALL)
+                r = -EINVAL;
+        else if (device)
                 r = virtio_device_set_throttle(device, &message->set_throttle.limits);
         return link_reply(link, message->serial, r, 0,
                           r == -EINVAL ? "this device has no throttle" : plug_problem(r));

@@ -59,7 +59,7 @@ void machine_get_stats(Machine *machine, ControlStats *ret)
 {
         uint64_t all;
 
-        *ret = (ControlStats){};
+        *ret = (ControlStats){.vcpus = machine->n_vcpus};
         for (unsigned i = 0; i < machine->n_vcpus; i++)
                 stats_add_vcpu(&machine->vcpus[i], ret);
         all = cpu_usec(CLOCK_PROCESS_CPUTIME_ID);

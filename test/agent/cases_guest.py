@@ -126,8 +126,9 @@ def test_group_stats(t):
                          ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; echo; sleep 100"])
     while not process.output[1]:
         time.sleep(0.01)
-    values = Reader(t.host.call(STATS, text(name))).get("17Q")
-    assert values[0] > 1000 and values[3] > 4096 and values[5] == 64 << 20 and values[7] >= 1 and values[8] == 10, values
+    stats = stats_of(t.host.call(STATS, text(name)))
+    assert stats["cpu"] > 1000 and stats["memory"] > 4096 and stats["memory_limit"] == 64 << 20, stats
+    assert stats["pids"] >= 1 and stats["pids_limit"] == 10, stats
     t.host.signal(name, 9, everything=True)
     assert t.host.end(name, process).code == 137
     t.host.delete(name)

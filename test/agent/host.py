@@ -12,6 +12,7 @@ import time
 
 HELLO, WELCOME, REPLY, ACK = 1, 2, 3, 4
 PING, CREATE, START, DELETE, EXEC, SIGNAL, RESIZE, STATS, PROCESSES, PLUG, UNPLUG, SHUTDOWN, MOUNT, UNMOUNT, COPY, DIFF = range(16, 32)
+NETWORK, RESOLVER, CPUS, UPDATE, SET_TIME = range(32, 37)
 EXITED, OOM, GOODBYE = 64, 65, 66
 STDIN, STDOUT, STDERR, TTY = 1, 2, 4, 8
 NS_PID, NS_IPC, NS_UTS, NS_CGROUP, NS_NET = 1, 2, 4, 8, 16
@@ -47,6 +48,14 @@ MOUNTS = [
 ]
 
 
+def limits_of(memory=0, pids=0, cpu_quota=0, cpu_period=0, cpu_weight=0, memory_high=0, memory_low=0, cpuset="",
+              io_weight=0, io=()):
+    """AgentLimits; an item of @io is a serial and the four limits of that disk."""
+    return (struct.pack("<QQQ", memory, memory_high, memory_low) + text(cpuset) + struct.pack("<I", io_weight)
+            + struct.pack("<I", len(io)) + b"".join(text(disk[0]) + struct.pack("<4Q", *disk[1:]) for disk in io)
+            + struct.pack("<QQQI", pids, cpu_quota, cpu_period, cpu_weight))
+
+
 def container_spec(root, upper=1, read_only=False, mounts=None, hostname="box",
                    namespaces=NS_PID | NS_IPC | NS_UTS | NS_CGROUP, masked=("/proc/kcore", "/proc/acpi"),
                    readonly=("/proc/sys", "/proc/bus"), sysctls=(), limits=(0, 0, 0, 0, 0), kind=M_BIND,
@@ -56,7 +65,7 @@ def container_spec(root, upper=1, read_only=False, mounts=None, hostname="box",
             + bytes([read_only, upper]) + struct.pack("<Q", 0) + text(upper_source)
             + struct.pack("<I", len(mounts)) + b"".join(mounts)
             + text(hostname) + struct.pack("<I", namespaces)
-            + texts(masked) + texts(readonly) + texts(sysctls) + struct.pack("<QQQQI", *limits))
+            + texts(masked) + texts(readonly) + texts(sysctls) + limits_of(*limits))
 
 
 def process_spec(token, argv, attach=STDOUT | STDERR, env=(), cwd="", user="", groups=(), caps=(CAPS,) * 3 + (0, 0),
@@ -80,6 +89,23 @@ class Reader:
         size = self.get("I")
         self.at += size
         return self.data[self.at - size:self.at]
+
+
+PRESSURE = ("some_usec", "full_usec", "some_avg10", "full_avg10")
+FIGURES = ("cpu", "cpu_user", "cpu_system", "memory", "memory_peak", "memory_limit", "memory_cache", "pids",
+           "pids_limit", "oom_kills", "read_bytes", "write_bytes", "read_ops", "write_ops", "receive_packets",
+           "transmit_packets", "cpus", "receive_bytes", "transmit_bytes", "uptime", "mem_total", "mem_available",
+           "mem_free")
+
+
+def stats_of(payload):
+    """AgentStats, by name; the pressures as cpu_some_usec …"""
+    reader, stats = Reader(payload), {}
+    for kind in ("cpu", "memory", "io"):
+        stats.update(zip(tuple(kind + "_" + name for name in PRESSURE), reader.get("QQII")))
+    stats.update(zip(FIGURES, reader.get("16QI6Q")))
+    assert reader.at == len(payload)
+    return stats
 
 
 class Reply(Exception):

@@ -66,7 +66,7 @@ class Setting:
         os.unlink(self.disk)
 
     def parameters(self, phases):
-        return 'bench=%s benchmib=%d benchops=%d benchfiles=%d benchopts=cache=loose' % (
+        return 'bench=%s benchmib=%d benchops=%d benchfiles=%d benchopts=access=client,posixacl,cache=loose' % (
             ','.join(phases), self.mib, OPS, self.files)
 
     def ours(self, phases):

@@ -45,6 +45,11 @@ TRY(copy, AgentCopy)
 TRY(copied, AgentCopied)
 TRY(diff, AgentDiff)
 TRY(changes, AgentChanges)
+TRY(network, AgentNetwork)
+TRY(resolver, AgentResolver)
+TRY(cpus, AgentCpus)
+TRY(update, AgentUpdate)
+TRY(time, AgentTime)
 
 static void try_preamble(const uint8_t *data, size_t size)
 {
@@ -63,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 try_hello,        try_welcome, try_ack,    try_reply,   try_create,   try_container,
                 try_exec,         try_signal,  try_resize, try_slot,    try_shutdown, try_stats,
                 try_processes,    try_exited,  try_oom,    try_goodbye, try_preamble, try_add_mount,
-                try_remove_mount, try_copy,    try_copied, try_diff,    try_changes,
+                try_remove_mount, try_copy,    try_copied, try_diff,    try_changes,  try_network,
+                try_resolver,     try_cpus,    try_update, try_time,
         };
 
         if (size > 0 && size <= FRAME_PAYLOAD_MAX)

@@ -212,6 +212,74 @@ static void test_mounts_of_a_running_container(void)
         agent_remove_mount_done(&got_remove);
 }
 
+static uint8_t address4[] = {192, 0, 2, 1}, address6[16] = {0x20, 1, 0xd, 0xb8};
+
+static AgentNetwork network(void)
+{
+        static AgentAddress addresses[] = {{address4, 4, 24}, {address6, 16, 64}};
+        static AgentRoute routes[] = {
+                {.destination = {address4, 4, 0}, .gateway = {address6, 16, 0}, .onlink = true}};
+        static AgentNeighbour neighbours[] = {{{address4, 4, 32}, {2, 0, 0, 0, 0, 9}}};
+
+        return (AgentNetwork){
+                .mac = {2, 0, 0, 0, 0, 1},
+                .name = (char *)"eth0",
+                .mtu = 9000,
+                .addresses = addresses,
+                .n_addresses = 2,
+                .routes = routes,
+                .n_routes = 1,
+                .neighbours = neighbours,
+                .n_neighbours = 1,
+        };
+}
+
+static void test_network(void)
+{
+        AgentNetwork message = network(), got;
+        size_t size;
+
+        unit_assert_int(agent_network_encode(&message, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_network_decode(space, size, &got), 0);
+        unit_assert_string(got.name, "eth0");
+        unit_assert_int(got.addresses[1].prefix, 64);
+        unit_assert_bytes(got.addresses[1].bytes, address6, 16);
+        unit_assert(got.routes[0].onlink);
+        unit_assert_int(got.neighbours[0].mac[5], 9);
+        agent_network_done(&got);
+        for (size_t cut = 0; cut < size; cut++)
+                unit_assert_int(agent_network_decode(space, cut, &got), -EBADMSG);
+}
+
+static void check_network_refused(const AgentNetwork *message)
+{
+        size_t size;
+
+        unit_assert_int(agent_network_encode(message, space, sizeof(space), &size), -EINVAL);
+}
+
+static void test_network_bounds(void)
+{
+        static const char *const names[] = {"", "lo", "..", "a/b", "a b", "eth0:1"};
+        AgentAddress address = {address4, 4, 33};
+        AgentRoute route = {.destination = {address6, 16, 0}, .gateway = {address4, 4, 0}};
+        AgentNetwork message = network();
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                message.name = (char *)names[i];
+                check_network_refused(&message);
+        }
+        message = network();
+        message.addresses = &address;
+        message.n_addresses = 1;
+        check_network_refused(&message);
+        address = (AgentAddress){address6, 5, 0};
+        check_network_refused(&message);
+        message = network();
+        message.routes = &route;
+        check_network_refused(&message);
+}
+
 static void test_copy(void)
 {
         AgentCopy copy = {
@@ -283,5 +351,6 @@ static void test_names(void)
 UNIT_MAIN(UNIT_TEST(test_create_round_trip), UNIT_TEST(test_create_cut_short),
           UNIT_TEST(test_bounds), UNIT_TEST(test_count_without_items),
           UNIT_TEST(test_hello_welcome), UNIT_TEST(test_exited),
-          UNIT_TEST(test_mounts_of_a_running_container), UNIT_TEST(test_copy),
-          UNIT_TEST(test_changes), UNIT_TEST(test_preamble), UNIT_TEST(test_names))
+          UNIT_TEST(test_mounts_of_a_running_container), UNIT_TEST(test_network),
+          UNIT_TEST(test_network_bounds), UNIT_TEST(test_copy), UNIT_TEST(test_changes),
+          UNIT_TEST(test_preamble), UNIT_TEST(test_names))

@@ -190,6 +190,72 @@ static void test_add_device_limits(void)
         unit_assert_int(control_encode(&message, buffer, sizeof(buffer), &size), -ENOBUFS);
 }
 
+static ControlMessage net_message(void)
+{
+        return (ControlMessage){
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = 1,
+                               .kind = CONTROL_DEVICE_NET,
+                               .throttle.bytes = 1,
+                               .net = {.mac = {2, 0, 0, 0, 0, 1},
+                                       .mtu = 9000,
+                                       .queues = 3,
+                                       .receive.ops = 2}},
+        };
+}
+
+static void test_net(void)
+{
+        ControlMessage message = net_message(), got = round_trip(&message);
+
+        unit_assert_bytes(got.add_device.net.mac, message.add_device.net.mac, CONTROL_MAC_SIZE);
+        unit_assert_int(got.add_device.net.mtu, 9000);
+        unit_assert_int(got.add_device.net.receive.ops, 2);
+        unit_assert_int(control_fd_count(&got), 3);
+        message.add_device.net.flags = CONTROL_NET_VHOST;
+        unit_assert_int(control_fd_count(&message), 6);
+}
+
+static void test_net_limits(void)
+{
+        ControlMessage message = net_message();
+
+        message.add_device.net.mac[0] = 3; /* a group's */
+        check_refused(&message);
+        message = net_message();
+        memset(message.add_device.net.mac, 0, CONTROL_MAC_SIZE);
+        check_refused(&message);
+        message = net_message();
+        message.add_device.net.mtu = CONTROL_NET_MTU_MIN - 1;
+        check_refused(&message);
+        message = net_message();
+        message.add_device.net.queues = CONTROL_NET_QUEUES_MAX + 1;
+        check_refused(&message);
+        message.add_device.net.queues = 0;
+        check_refused(&message);
+        message = net_message();
+        message.add_device.net.flags = 2;
+        check_refused(&message);
+        message = net_message();
+        message.add_device.net.receive.bytes = THROTTLE_MAX + 1;
+        check_refused(&message);
+}
+
+static void test_sizes(void)
+{
+        ControlMessage message = {.type = CONTROL_SET_VCPUS, .set_vcpus.vcpus = CONTROL_VCPUS_MAX};
+
+        unit_assert_int(round_trip(&message).set_vcpus.vcpus, CONTROL_VCPUS_MAX);
+        message.set_vcpus.vcpus = 0;
+        check_refused(&message);
+        message = (ControlMessage){.type = CONTROL_RESIZE, .resize = {2, 1ULL << 40}};
+        unit_assert(round_trip(&message).resize.bytes == 1ULL << 40);
+        message = (ControlMessage){.type = CONTROL_MEMORY, .memory = {2, 5, 6}};
+        unit_assert_int(round_trip(&message).memory.actual_bytes, 6);
+        message = (ControlMessage){.type = CONTROL_SET_LINK, .set_link = {2, true}};
+        unit_assert(round_trip(&message).set_link.up);
+}
+
 static void test_plain(void)
 {
         static const ControlType types[] = {
@@ -269,8 +335,12 @@ static void test_stats(void)
                                                                 .requests = 100 + i,
                                                                 .delayed_usec = 1000 + i};
         message.stats.exits[CONTROL_EXIT_MMIO] = 77;
+        message.stats.memory.swap_out = 5;
+        message.stats.vcpus = 3;
         got = round_trip(&message);
         unit_assert_int(got.stats.exits[CONTROL_EXIT_MMIO], 77);
+        unit_assert_int(got.stats.memory.swap_out, 5);
+        unit_assert_int(got.stats.vcpus, 3);
         unit_assert_int(got.stats.n_devices, CONTROL_SLOTS_MAX);
         unit_assert_int(got.stats.devices[CONTROL_SLOTS_MAX - 1].requests,
                         100 + CONTROL_SLOTS_MAX - 1);
@@ -313,7 +383,8 @@ static void test_text_with_nul(void)
 
 UNIT_MAIN(UNIT_TEST(test_configure), UNIT_TEST(test_configure_limits), UNIT_TEST(test_add_device),
           UNIT_TEST(test_add_device_limits), UNIT_TEST(test_binds_and_throttles),
-          UNIT_TEST(test_binds_and_throttles_limits), UNIT_TEST(test_plain),
+          UNIT_TEST(test_binds_and_throttles_limits), UNIT_TEST(test_net),
+          UNIT_TEST(test_net_limits), UNIT_TEST(test_sizes), UNIT_TEST(test_plain),
           UNIT_TEST(test_ports_and_slots), UNIT_TEST(test_reply), UNIT_TEST(test_ended),
           UNIT_TEST(test_stats), UNIT_TEST(test_phase), UNIT_TEST(test_header),
           UNIT_TEST(test_text_with_nul))
