@@ -1,6 +1,5 @@
 /* Monotonic time and scaled time limits; see clock.h. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/parse.h"
@@ -9,7 +8,8 @@ static uint64_t clock_read_usec(clockid_t clock)
 {
         struct timespec now;
 
-        clock_gettime(clock, &now);
+        if (clock_gettime(clock, &now) < 0)
+                return 0;
         return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / NSEC_PER_USEC;
 }
 
@@ -21,6 +21,11 @@ uint64_t clock_now_usec(void)
 uint64_t clock_realtime_usec(void)
 {
         return clock_read_usec(CLOCK_REALTIME);
+}
+
+uint64_t clock_cpu_usec(clockid_t clock)
+{
+        return clock_read_usec(clock);
 }
 
 uint64_t clock_limit_usec(uint64_t usec)

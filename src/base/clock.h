@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <time.h>
 
 #define USEC_PER_MSEC 1000ULL
 #define USEC_PER_SEC  1000000ULL
@@ -9,6 +10,9 @@
 
 uint64_t clock_now_usec(void);      /* CLOCK_MONOTONIC */
 uint64_t clock_realtime_usec(void); /* CLOCK_REALTIME, since 1970 */
+
+/* What a thread or a process has run for, by its clock; 0: it is gone. */
+uint64_t clock_cpu_usec(clockid_t clock);
 
 /*
  * A time limit of the product, stretched by the one factor for slow hosts: the environment variable

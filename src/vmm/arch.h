@@ -30,6 +30,9 @@ typedef struct ArchStart {
 } ArchStart;
 int arch_vcpu_start(KvmVcpu *vcpu, const ArchStart *start);
 
+/* The vCPU waits to be woken again, as a new one does. No thread runs it. 0 or -errno. */
+int arch_vcpu_stop(KvmVcpu *vcpu);
+
 /* Time stood still for the guest: tells its clock, so that its watchdogs keep quiet. Parked vCPU. */
 void arch_vcpu_resume(KvmVcpu *vcpu);
 

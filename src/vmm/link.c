@@ -112,6 +112,15 @@ static int link_resume(Link *link, uint32_t serial)
                           "the machine is not paused");
 }
 
+static int link_set_vcpus(Link *link, const ControlMessage *message)
+{
+        int r = machine_set_vcpus(&link->machine, message->set_vcpus.vcpus);
+
+        return link_reply(link, message->serial, r, link->machine.n_vcpus,
+                          r == -EINVAL ? "the machine does not run, or can't have so many vCPUs"
+                                       : NULL);
+}
+
 static int link_start(Link *link, uint32_t serial)
 {
         int r = machine_start(&link->machine);
@@ -158,6 +167,7 @@ static int link_dispatch(Link *link, const ControlMessage *message, int *fds)
         case CONTROL_REMOVE_BIND:
                 return plug_bind(link, message, fds);
         case CONTROL_SET_VCPUS:
+                return link_set_vcpus(link, message);
         case CONTROL_RESIZE:
         case CONTROL_SET_LINK:
                 return link_reply(link, message->serial, -EOPNOTSUPP, 0, NULL);

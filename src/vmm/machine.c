@@ -131,15 +131,8 @@ static void machine_join(Machine *machine)
         pthread_mutex_unlock(&machine->gate_lock);
         pthread_cond_broadcast(&machine->access_done);
         machine_unlock_board(machine);
-        for (unsigned i = 0; i < machine->n_vcpus; i++) {
-                Vcpu *vcpu = &machine->vcpus[i];
-
-                if (!vcpu->has_thread)
-                        continue;
-                vcpu_kick(vcpu);
-                pthread_join(vcpu->thread, NULL);
-                vcpu->has_thread = false;
-        }
+        for (unsigned i = 0; i < machine->n_vcpus; i++)
+                vcpu_join(&machine->vcpus[i]);
         machine_lock_board(machine);
 }
 

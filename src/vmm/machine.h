@@ -18,6 +18,7 @@
  *   requests in a pool        the request and what it has a reference to; home by an eventfd
  *   serial port, console      a lock each of their own
  *   run, pause, end           Machine.gate, atomic; a vCPU parks on Machine.gate_changed
+ *   a vCPU comes, leaves      the I/O thread starts and joins its thread; Vcpu.leaves, atomic
  *   phases, the end's reason  under the news lock; the I/O thread is woken by wake_fd
  *   exit counters             atomic, relaxed
  *   guest memory              fixed before the first vCPU runs; its bytes are anyone's
@@ -93,8 +94,9 @@ struct Machine {
         pthread_mutex_t board_lock;
         pthread_cond_t access_done; /* with the board lock */
 
-        unsigned n_vcpus, max_vcpus;
-        Vcpu *vcpus; /* max_vcpus entries */
+        unsigned n_vcpus; /* the first ones, that have a thread once the machine was started */
+        unsigned max_vcpus;
+        Vcpu *vcpus; /* max_vcpus entries; behind n_vcpus those that never came or left again */
         atomic_uint gate;
         pthread_mutex_t gate_lock;
         pthread_cond_t gate_changed; /* with the gate lock */
@@ -140,6 +142,13 @@ bool machine_has_board(const Machine *machine);
 int machine_start(Machine *machine);
 int machine_pause(Machine *machine); /* events.paused follows */
 int machine_resume(Machine *machine);
+
+/*
+ * How many vCPUs run from now on; see SET_VCPUS in proto/control.h. 0; -EINVAL: a state that doesn't
+ * allow it (also before the start: the guest was told another number), or no such number; or -errno,
+ * and as many run as came so far.
+ */
+int machine_set_vcpus(Machine *machine, unsigned vcpus);
 
 /* Asks for the end; any thread. The first reason given is the one that is told. */
 void machine_end(Machine *machine, ControlEnd reason, const char *format, ...)

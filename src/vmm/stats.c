@@ -1,17 +1,6 @@
 /* What GET_STATS tells of a machine; declared in machine.h. I/O thread. */
-#include <time.h>
-
 #include "base/clock.h"
 #include "vmm/machine.h"
-
-static uint64_t cpu_usec(clockid_t clock)
-{
-        struct timespec time;
-
-        if (clock_gettime(clock, &time) < 0)
-                return 0;
-        return (uint64_t)time.tv_sec * USEC_PER_SEC + (uint64_t)time.tv_nsec / NSEC_PER_USEC;
-}
 
 static void stats_add_vcpu(const Vcpu *vcpu, ControlStats *stats)
 {
@@ -19,7 +8,8 @@ static void stats_add_vcpu(const Vcpu *vcpu, ControlStats *stats)
         uint64_t exits;
 
         if (vcpu->has_thread && pthread_getcpuclockid(vcpu->thread, &clock) == 0)
-                stats->vcpu_usec += cpu_usec(clock);
+                stats->vcpu_usec += clock_cpu_usec(clock);
+        stats->vcpu_usec += vcpu->past_usec;
         for (unsigned i = 0; i < CONTROL_EXIT_MAX; i++)
                 stats->exits[i] += atomic_load_explicit(&vcpu->exits[i], memory_order_relaxed);
         if (vcpu->stats_fd >= 0 && kvm_stats_read(vcpu->stats_fd, "exits", &exits) == 0)
@@ -60,9 +50,10 @@ void machine_get_stats(Machine *machine, ControlStats *ret)
         uint64_t all;
 
         *ret = (ControlStats){.vcpus = machine->n_vcpus};
-        for (unsigned i = 0; i < machine->n_vcpus; i++)
+        /* Those that were taken out, too: what they did is counted for ever. */
+        for (unsigned i = 0; machine->vcpus && i < machine->max_vcpus; i++)
                 stats_add_vcpu(&machine->vcpus[i], ret);
-        all = cpu_usec(CLOCK_PROCESS_CPUTIME_ID);
+        all = clock_cpu_usec(CLOCK_PROCESS_CPUTIME_ID);
         ret->io_usec = all > ret->vcpu_usec ? all - ret->vcpu_usec : 0;
         if (machine->console.fd >= 0)
                 console_count(&machine->console, &ret->console_bytes, &ret->console_dropped);

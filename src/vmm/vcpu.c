@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "vmm/arch.h"
@@ -10,17 +11,22 @@
 
 int vcpu_init(Vcpu *vcpu, Machine *machine, unsigned id)
 {
-        int r;
+        int r = 0;
 
-        *vcpu = (Vcpu){.machine = machine, .id = id, .kvm.fd = FD_NONE, .stats_fd = FD_NONE};
-        r = kvm_vcpu_open(&machine->vm, id, &vcpu->kvm);
-        if (r < 0)
-                return r;
-        r = arch_vcpu_prepare(&machine->vm, &vcpu->kvm, id, machine->max_vcpus);
+        if (vcpu->is_prepared)
+                return 0;
+        if (!vcpu->machine)
+                *vcpu = (Vcpu){
+                        .machine = machine, .id = id, .kvm.fd = FD_NONE, .stats_fd = FD_NONE};
+        if (vcpu->kvm.fd < 0)
+                r = kvm_vcpu_open(&machine->vm, id, &vcpu->kvm);
+        if (r == 0)
+                r = arch_vcpu_prepare(&machine->vm, &vcpu->kvm, id, machine->max_vcpus);
         if (r < 0)
                 return r;
         /* Old hosts don't count; then the statistics say so. */
         vcpu->stats_fd = kvm_vcpu_stats_open(&vcpu->kvm);
+        vcpu->is_prepared = true;
         return 0;
 }
 
@@ -40,22 +46,27 @@ void vcpu_kick(Vcpu *vcpu)
         thread_interrupt(vcpu->thread);
 }
 
-/* Waits while the machine is paused. False: the machine ends. */
+static bool vcpu_is_to_end(Vcpu *vcpu)
+{
+        return (atomic_load(&vcpu->machine->gate) & MACHINE_GATE_END) || atomic_load(&vcpu->leaves);
+}
+
+/* Waits while the machine is paused. False: the thread is to end. */
 static bool vcpu_pass_gate(Vcpu *vcpu)
 {
         Machine *machine = vcpu->machine;
 
         __atomic_store_n(&vcpu->kvm.run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-        if (atomic_load(&machine->gate) == 0)
+        if (atomic_load(&machine->gate) == 0 && !atomic_load(&vcpu->leaves))
                 return true;
         pthread_mutex_lock(&machine->gate_lock);
         machine->n_parked++;
         machine_wake(machine);
-        while (atomic_load(&machine->gate) == MACHINE_GATE_PAUSE)
+        while (atomic_load(&machine->gate) == MACHINE_GATE_PAUSE && !atomic_load(&vcpu->leaves))
                 pthread_cond_wait(&machine->gate_changed, &machine->gate_lock);
         machine->n_parked--;
         pthread_mutex_unlock(&machine->gate_lock);
-        return !(atomic_load(&machine->gate) & MACHINE_GATE_END);
+        return !vcpu_is_to_end(vcpu);
 }
 
 int vcpu_serve_access(Vcpu *vcpu)
@@ -83,7 +94,7 @@ static void vcpu_defer_write(Vcpu *vcpu, VirtioSlot *slot, uint32_t offset)
         };
         memcpy(vcpu->access.data, vcpu->kvm.run->mmio.data, sizeof(vcpu->access.data));
         machine_wake(machine);
-        while (vcpu->access.pending && !(atomic_load(&machine->gate) & MACHINE_GATE_END))
+        while (vcpu->access.pending && !vcpu_is_to_end(vcpu))
                 pthread_cond_wait(&machine->access_done, &machine->board_lock);
         vcpu->access.pending = false;
 }
@@ -216,6 +227,13 @@ static bool vcpu_run_once(Vcpu *vcpu)
         return false;
 }
 
+/* KVM finishes the instruction whose exit was served when it is entered again. */
+static void vcpu_settle(Vcpu *vcpu)
+{
+        __atomic_store_n(&vcpu->kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+        (void)kvm_ioctl_value(vcpu->kvm.fd, KVM_RUN, 0);
+}
+
 static void *vcpu_thread(void *userdata)
 {
         Vcpu *vcpu = userdata;
@@ -229,13 +247,43 @@ static void *vcpu_thread(void *userdata)
         while (vcpu_pass_gate(vcpu))
                 if (!vcpu_run_once(vcpu))
                         break;
+        vcpu_settle(vcpu);
+        vcpu->last_usec = clock_cpu_usec(CLOCK_THREAD_CPUTIME_ID);
         return NULL;
 }
 
 int vcpu_start(Vcpu *vcpu)
 {
-        int r = thread_start(&vcpu->thread, vcpu_thread, vcpu);
+        int r;
+
+        atomic_store(&vcpu->leaves, false);
+        r = thread_start(&vcpu->thread, vcpu_thread, vcpu);
 
         vcpu->has_thread = r == 0;
         return r;
+}
+
+void vcpu_join(Vcpu *vcpu)
+{
+        if (!vcpu->has_thread)
+                return;
+        vcpu_kick(vcpu);
+        pthread_join(vcpu->thread, NULL);
+        vcpu->past_usec += vcpu->last_usec;
+        vcpu->has_thread = false;
+}
+
+int vcpu_stop(Vcpu *vcpu)
+{
+        Machine *machine = vcpu->machine;
+
+        pthread_mutex_lock(&machine->gate_lock);
+        atomic_store(&vcpu->leaves, true);
+        pthread_cond_broadcast(&machine->gate_changed);
+        pthread_mutex_unlock(&machine->gate_lock);
+        pthread_cond_broadcast(&machine->access_done);
+        pthread_mutex_unlock(&machine->board_lock);
+        vcpu_join(vcpu);
+        pthread_mutex_lock(&machine->board_lock);
+        return arch_vcpu_stop(&vcpu->kvm);
 }

@@ -162,7 +162,7 @@ Board *board_new(const BoardConfig *config)
                               &(MachineConfig){
                                       .memory_bytes = MEMORY_SIZE,
                                       .vcpus = config->vcpus ?: 1,
-                                      .max_vcpus = config->vcpus ?: 1,
+                                      .max_vcpus = config->max_vcpus ?: config->vcpus ?: 1,
                                       .slots = BOARD_SLOTS,
                                       .cmdline = config->name,
                                       .kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC),

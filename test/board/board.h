@@ -29,6 +29,7 @@ typedef struct BoardConfig {
         const char *payload; /* the flat program's file */
         const char *name;    /* of the case: the additional command line */
         unsigned vcpus;      /* 0: 1 */
+        unsigned max_vcpus;  /* 0: as many */
         bool keep_console;   /* nobody reads it */
 } BoardConfig;
 

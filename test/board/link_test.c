@@ -188,6 +188,13 @@ static void test_hello(void)
         end();
 }
 
+static uint32_t ask_vcpus(uint32_t vcpus)
+{
+        ControlMessage message = {.type = CONTROL_SET_VCPUS, .set_vcpus.vcpus = vcpus};
+
+        return ask_with(&message, NULL, 0);
+}
+
 static void test_before_configure(void)
 {
         ControlMessage stats = {.type = CONTROL_GET_STATS}, answer;
@@ -198,6 +205,7 @@ static void test_before_configure(void)
         unit_assert_int(ask(CONTROL_RESUME), EINVAL);
         unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 0), EINVAL);
         unit_assert_int(ask_removal(0), EINVAL);
+        unit_assert_int(ask_vcpus(1), EINVAL);
         unit_assert_int(ask_port(CONTROL_VSOCK_LISTEN, 1), ENODEV);
         send_with(&stats, NULL, 0);
         answer = next();
@@ -347,6 +355,8 @@ static void test_binds(void)
         unit_assert_int(ask_bind(BOARD_SLOTS, "b1", "/", 0), ENODEV);
         unit_assert_int(ask_unbind(3, "b1"), ENODEV);
         unit_assert_int(ask(CONTROL_START), 0);
+        unit_assert_int(ask_vcpus(1), 0);
+        unit_assert_int(ask_vcpus(2), EINVAL);
         unit_assert_int(ask_unbind(0, "b1"), 0);
         unit_assert_int(ask_unbind(0, "b1"), ENOENT);
         unit_assert_int(ask_bind(0, "b1", "/", 0), 0);

@@ -6,12 +6,13 @@
  *          [--p9 DIR:TAG [--throttle BYTES:OPS]]… [--disk FILE[:ro] [--throttle BYTES:OPS]]…
  *          [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
  *          [--time-limit SECONDS] [--stop-at TEXT] [--toggle-at TEXT] [--phases] [--stats]
- *          [--stats-at TEXT]
+ *          [--stats-at TEXT] [--balloon] [--mem MIB] [--merge-pages]
+ *          [--at TEXT=vcpus:N | TEXT=balloon:MIB | TEXT=mem:MIB]…
  *
  * Disks have the serials disk0, disk1, …; a throttle, in bytes and operations a second (0: unlimited),
  * is that of the device before it. --stop-at ends the machine when the console shows TEXT; --toggle-at
  * plugs an rng into the last slot, or pulls it, each time the console shows TEXT, and says "vmmrun:
- * plugged" or "… pulled"; --stats-at tells the counters. What a guest sends to a --vsock-listen port
+ * plugged" or "… pulled"; --stats-at tells the counters; --at has the machine changed, and tells what became of it. What a guest sends to a --vsock-listen port
  * goes to standard output too, and standard input goes to the newest such connection. Exit status: 0
  * if the guest reset the machine or --stop-at was met, 1 for every other end, 2 for wrong usage.
  */
@@ -105,20 +106,32 @@ static int run_add_disk(Run *run, unsigned i)
         return run_send(run, &message, &fd, 1);
 }
 
+static int run_add_plain(Run *run, ControlDevice kind)
+{
+        ControlMessage message = {
+                .type = CONTROL_ADD_DEVICE,
+                .add_device = {.slot = CONTROL_SLOT_ANY, .kind = kind},
+        };
+        int r = run_send(run, &message, NULL, 0);
+
+        run->device_serials[kind] = run->serial;
+        return r;
+}
+
 static int run_add_devices(Run *run)
 {
-        ControlMessage rng = {
-                .type = CONTROL_ADD_DEVICE,
-                .add_device = {.slot = CONTROL_SLOT_ANY, .kind = CONTROL_DEVICE_RNG},
-        };
         ControlMessage vsock = {
                 .type = CONTROL_ADD_DEVICE,
                 .add_device = {.slot = CONTROL_SLOT_ANY,
                                .kind = CONTROL_DEVICE_VSOCK,
                                .vsock.guest_cid = 3},
         };
-        int r = run->no_rng ? 0 : run_send(run, &rng, NULL, 0);
+        int r = run->no_rng ? 0 : run_add_plain(run, CONTROL_DEVICE_RNG);
 
+        if (r == 0 && run->balloon)
+                r = run_add_plain(run, CONTROL_DEVICE_BALLOON);
+        if (r == 0 && run->mem)
+                r = run_add_plain(run, CONTROL_DEVICE_MEM);
         if (r == 0 && run->n_ports > 0)
                 r = run_send(run, &vsock, NULL, 0);
         for (unsigned i = 0; i < run->n_ports && r == 0; i++) {
@@ -166,6 +179,20 @@ static int run_toggle(Run *run)
         return run_send(run, run->plugged ? &plug : &pull, NULL, 0);
 }
 
+static int run_change(Run *run, const RunAt *at)
+{
+        ControlMessage vcpus = {
+                .type = CONTROL_SET_VCPUS,
+                .set_vcpus.vcpus = (uint32_t)at->number,
+        };
+        ControlMessage resize = {
+                .type = CONTROL_RESIZE,
+                .resize = {.slot = run->device_slots[at->device], .bytes = at->number},
+        };
+
+        return run_send(run, at->type == CONTROL_RESIZE ? &resize : &vcpus, NULL, 0);
+}
+
 /* One byte at a time, so that a text is found wherever it was cut. */
 static int run_watch(Run *run, const char *bytes, size_t size)
 {
@@ -178,6 +205,9 @@ static int run_watch(Run *run, const char *bytes, size_t size)
                         r = run_stop(run);
                 if (r == 0 && run->stats_at && tail_ends_with(run, run->stats_at))
                         r = run_send_plain(run, CONTROL_GET_STATS);
+                for (unsigned k = 0; k < run->n_at && r == 0; k++)
+                        if (tail_ends_with(run, run->at[k].text))
+                                r = run_change(run, &run->at[k]);
                 if (r == 0 && run->toggle_at && tail_ends_with(run, run->toggle_at))
                         r = run_toggle(run);
         }
@@ -244,6 +274,31 @@ static int run_on_accepted(Run *run, const ControlMessage *message, int *fd)
                            run_on_stream);
 }
 
+static void run_print_memory(const ControlMemoryStats *memory)
+{
+        const struct {
+                const char *name;
+                uint64_t bytes;
+        } items[] = {
+                {"boot", memory->boot_bytes},
+                {"requested", memory->requested_bytes},
+                {"plugged", memory->plugged_bytes},
+                {"target", memory->target_bytes},
+                {"balloon", memory->balloon_bytes},
+                {"reported", memory->reported_bytes},
+                {"free", memory->free},
+                {"total", memory->total},
+                {"available", memory->available},
+        };
+
+        fputs("vmmrun: memory in KiB:", stderr);
+        for (size_t i = 0; i < ELEMENTSOF(items); i++)
+                if (items[i].bytes != UINT64_MAX)
+                        fprintf(stderr, " %s %llu", items[i].name,
+                                (unsigned long long)items[i].bytes >> 10);
+        fputc('\n', stderr);
+}
+
 static void run_print_stats(const ControlStats *stats)
 {
         fprintf(stderr, "vmmrun: vCPU %.1f ms, I/O %.1f ms, %llu exits in all",
@@ -255,6 +310,7 @@ static void run_print_stats(const ControlStats *stats)
         fprintf(stderr, "; console %llu bytes, %llu dropped\n",
                 (unsigned long long)stats->console_bytes,
                 (unsigned long long)stats->console_dropped);
+        run_print_memory(&stats->memory);
         for (unsigned i = 0; i < stats->n_devices; i++) {
                 const ControlDeviceStats *device = &stats->devices[i];
 
@@ -274,6 +330,9 @@ static void run_print_stats(const ControlStats *stats)
 
 static int run_on_reply(Run *run, const ControlMessage *message)
 {
+        for (unsigned i = 0; i < CONTROL_DEVICE_MAX; i++)
+                if (run->device_serials[i] == message->serial)
+                        run->device_slots[i] = message->reply.value;
         if (message->reply.code == 0)
                 return 0;
         log_error("request %u failed: %s", message->serial, message->reply.text);
@@ -319,6 +378,12 @@ static int run_dispatch(Run *run, const ControlMessage *message, int *fds)
                 return run_on_reply(run, message);
         case CONTROL_STATS:
                 run_print_stats(&message->stats);
+                return 0;
+        case CONTROL_MEMORY:
+                fprintf(stderr, "vmmrun: slot %u: asked for %llu MiB, there are %llu KiB\n",
+                        message->memory.slot,
+                        (unsigned long long)message->memory.requested_bytes >> 20,
+                        (unsigned long long)message->memory.actual_bytes >> 10);
                 return 0;
         case CONTROL_PHASE:
                 if (run->want_phases)

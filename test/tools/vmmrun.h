@@ -13,6 +13,15 @@
 #define RUN_PORTS_MAX   8
 #define RUN_STREAMS_MAX 64
 #define RUN_TAIL_SIZE   256
+#define RUN_AT_MAX      16
+
+/* What is asked of the monitor when the console shows a text. */
+typedef struct RunAt {
+        const char *text;
+        ControlType type;     /* SET_VCPUS or RESIZE */
+        ControlDevice device; /* RESIZE: which */
+        uint64_t number;      /* vCPUs, or bytes */
+} RunAt;
 
 typedef struct Run {
         const char *vmm, *firmware, *stop_at, *toggle_at, *stats_at;
@@ -32,7 +41,10 @@ typedef struct Run {
         ThrottleLimits *throttle; /* of the last p9 or disk so far */
         uint32_t ports[RUN_PORTS_MAX];
         unsigned n_ports;
+        RunAt at[RUN_AT_MAX];
+        unsigned n_at;
         uint32_t time_limit;
+        bool balloon, mem;
         bool no_jail, no_rng, want_phases, want_stats;
 
         Loop *loop;
@@ -43,6 +55,8 @@ typedef struct Run {
         LoopFd streams[RUN_STREAMS_MAX];
         unsigned n_streams;
         uint32_t serial, expected; /* the last serial sent, and the last that needs a good answer */
+        uint32_t device_serials[CONTROL_DEVICE_MAX]; /* of the last ADD_DEVICE of a kind … */
+        uint32_t device_slots[CONTROL_DEVICE_MAX];   /* … and what it was answered */
         uint64_t start_usec;
         char tail[RUN_TAIL_SIZE]; /* of the console, for --stop-at and the like */
         bool plugged;             /* the last slot, by --toggle-at */

@@ -55,6 +55,41 @@ static int parse_memory(Run *run, const char *text)
         return r;
 }
 
+/* MIB of memory that may be plugged. */
+static int parse_mem(Run *run, const char *text)
+{
+        uint32_t mib;
+        int r = parse_u32(text, 1, 1 << 20, &mib);
+
+        run->mem = true;
+        run->configure.memory_max_bytes = (uint64_t)mib << 20; /* the rest is added at the end */
+        return r;
+}
+
+/* TEXT=vcpus:N, TEXT=balloon:MIB or TEXT=mem:MIB */
+static int parse_at(Run *run, char *text)
+{
+        RunAt *at = &run->at[run->n_at];
+        char *equals = strrchr(text, '='), *colon = strrchr(text, ':');
+        uint32_t number;
+
+        if (!equals || !colon || colon < equals || run->n_at == RUN_AT_MAX ||
+            equals - text > RUN_TAIL_SIZE || parse_u32(colon + 1, 0, 1 << 20, &number) < 0)
+                return -EINVAL;
+        *equals = *colon = 0;
+        *at = (RunAt){.text = text, .type = CONTROL_RESIZE, .number = (uint64_t)number << 20};
+        if (strcmp(equals + 1, "vcpus") == 0)
+                at->type = CONTROL_SET_VCPUS, at->number = number;
+        else if (strcmp(equals + 1, "balloon") == 0)
+                at->device = CONTROL_DEVICE_BALLOON;
+        else if (strcmp(equals + 1, "mem") == 0)
+                at->device = CONTROL_DEVICE_MEM;
+        else
+                return -EINVAL;
+        run->n_at++;
+        return 0;
+}
+
 static int parse_port(Run *run, const char *text)
 {
         if (run->n_ports == RUN_PORTS_MAX)
@@ -109,6 +144,16 @@ static int parse_option(Run *run, int option, char *value)
         case 'A':
                 run->stats_at = value;
                 return strlen(value) <= RUN_TAIL_SIZE ? 0 : -EINVAL;
+        case 'a':
+                return parse_at(run, value);
+        case 'b':
+                run->balloon = true;
+                return 0;
+        case 'M':
+                return parse_mem(run, value);
+        case 'g':
+                run->configure.flags |= CONTROL_CONFIGURE_MERGE_PAGES;
+                return 0;
         case 'P':
                 run->want_phases = true;
                 return 0;
@@ -139,6 +184,10 @@ int vmmrun_parse(Run *run, int argc, char **argv)
                 {"stop-at", required_argument, NULL, 'S'},
                 {"toggle-at", required_argument, NULL, 'T'},
                 {"stats-at", required_argument, NULL, 'A'},
+                {"at", required_argument, NULL, 'a'},
+                {"balloon", no_argument, NULL, 'b'},
+                {"mem", required_argument, NULL, 'M'},
+                {"merge-pages", no_argument, NULL, 'g'},
                 {"phases", no_argument, NULL, 'P'},
                 {"stats", no_argument, NULL, 'X'},
                 {},
@@ -158,5 +207,7 @@ int vmmrun_parse(Run *run, int argc, char **argv)
         }
         if (run->configure.max_vcpus < run->configure.vcpus)
                 run->configure.max_vcpus = run->configure.vcpus;
+        if (run->mem)
+                run->configure.memory_max_bytes += run->configure.memory_bytes;
         return 0;
 }

@@ -132,6 +132,8 @@ static const unsigned filter_ioctls[] = {
         KVM_SET_REGS,
         KVM_GET_SREGS,
         KVM_SET_SREGS,
+        /* one that was taken out waits for the guest to wake it */
+        KVM_SET_MP_STATE,
         /* a disk that is a block device: its size, sectors that the guest discards. Both are asked of an
          * fd that a supervisor handed over for that, and the second needs it open for writing. */
         BLKGETSIZE64,

@@ -142,6 +142,13 @@ int arch_vcpu_start(KvmVcpu *vcpu, const ArchStart *start)
         return r < 0 ? r : kvm_ioctl(vcpu->fd, KVM_SET_REGS, &regs);
 }
 
+int arch_vcpu_stop(KvmVcpu *vcpu)
+{
+        struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_UNINITIALIZED};
+
+        return kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &state);
+}
+
 void arch_vcpu_resume(KvmVcpu *vcpu)
 {
         /* -EINVAL: the guest has not turned KVM's clock on; then there is nothing to tell. */

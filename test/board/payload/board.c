@@ -1,4 +1,4 @@
-/* Cases about the board itself: hand-off, serial port, reset, triple fault, a second vCPU. */
+/* Cases about the board itself: hand-off, serial port, reset, triple fault. */
 #include "payload.h"
 
 static void hello(const HandoffBlock *handoff)
@@ -87,42 +87,6 @@ static void flood(const HandoffBlock *handoff)
                 print("0123456789abcdef0123456789abcdef0123456789abcdef012345678\n");
 }
 
-extern uint8_t ap_start[], ap_end[], ap_page_tables[], ap_stack[];
-void payload_ap_main(void);
-
-static volatile uint32_t ap_is_up;
-static uint8_t ap_stack_space[4096] __attribute__((aligned(16)));
-
-void payload_ap_main(void)
-{
-        ap_is_up = 1;
-}
-
-#define AP_PAGE    0x8000UL
-#define LOCAL_APIC 0xfee00000UL
-
-static void smp(const HandoffBlock *handoff)
-{
-        uint8_t *page = (uint8_t *)AP_PAGE;
-        uint64_t page_tables;
-
-        CHECK(handoff->cpus, 2);
-        __asm__ volatile("mov %%cr3, %0" : "=r"(page_tables));
-        for (size_t i = 0; i < (size_t)(ap_end - ap_start); i++)
-                page[i] = ap_start[i];
-        *(uint32_t *)(page + (ap_page_tables - ap_start)) = (uint32_t)page_tables;
-        *(uint64_t *)(page + (ap_stack - ap_start)) = (uint64_t)(ap_stack_space +
-                                                                 sizeof(ap_stack_space));
-        mmio_write(LOCAL_APIC + 0x0f0, 0x1ff); /* on */
-        mmio_write(LOCAL_APIC + 0x310, 1U << 24);
-        mmio_write(LOCAL_APIC + 0x300, 0x4500); /* INIT */
-        mmio_write(LOCAL_APIC + 0x310, 1U << 24);
-        mmio_write(LOCAL_APIC + 0x300, 0x4600 | AP_PAGE >> 12); /* SIPI */
-        for (unsigned i = 0; i < 3000000 && !ap_is_up; i++)
-                pause();
-        CHECK(ap_is_up, 1);
-}
-
 const Case cases_board[] = {
         {"hello", hello},
         {"handoff", handoff_block},
@@ -132,6 +96,5 @@ const Case cases_board[] = {
         {"spin", spin},
         {"halt", halt},
         {"flood", flood},
-        {"smp", smp},
         {},
 };

@@ -78,5 +78,6 @@ void payload_main(const HandoffBlock *handoff)
         run(cases_blk, handoff);
         run(cases_p9, handoff);
         run(cases_p9_hostile, handoff);
+        run(cases_smp, handoff);
         fail("no case has this name", 0);
 }
