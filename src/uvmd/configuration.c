@@ -7,6 +7,7 @@
 #include "uvmd/capability.h"
 #include "uvmd/configuration.h"
 #include "uvmd/errors.h"
+#include "uvmd/net/port_spec.h"
 #include "uvmd/rlimit.h"
 #include "uvmd/storage/layer.h"
 #include "uvmd/strv.h"
@@ -110,6 +111,23 @@ const Option sandbox_options[] = {
                 .expected = "a list of paths with their limits"),
         SANDBOX("IOWriteIOPSMax", OPTION_NAMED, io_write_iops, .max = 64, .is_valid = is_absolute,
                 .expected = "a list of paths with their limits"),
+        SANDBOX("Network", OPTION_STRING, network.network, .max = NETWORK_TEXT_MAX,
+                .is_valid = network_spec_is_valid, .expected = NETWORK_SPEC_EXPECTED),
+        SANDBOX("MACAddress", OPTION_STRING, network.mac, .max = 17,
+                .is_valid = network_mac_is_valid, .expected = NETWORK_MAC_EXPECTED),
+        SANDBOX("Addresses", OPTION_STRINGS, network.addresses, .max = NETWORK_ADDRESSES_MAX,
+                .is_valid = network_any_address_is_valid, .expected = NETWORK_ADDRESSES_EXPECTED),
+        SANDBOX("Ports", OPTION_STRINGS, network.ports, .max = NETWORK_PORTS_MAX,
+                .is_valid = port_spec_is_valid, .expected = NETWORK_PORTS_EXPECTED),
+        SANDBOX("Dns", OPTION_STRINGS, dns, .max = CONFIG_DNS_MAX,
+                .is_valid = network_address_is_valid, .expected = "a list of addresses"),
+        SANDBOX("DnsSearch", OPTION_STRINGS, dns_search, .max = CONFIG_DNS_MAX,
+                .is_valid = network_word_is_valid, .expected = "a list of domains"),
+        SANDBOX("DnsOptions", OPTION_STRINGS, dns_options, .max = CONFIG_DNS_MAX,
+                .is_valid = network_word_is_valid,
+                .expected = "a list of options as in resolv.conf(5)"),
+        SANDBOX("Hosts", OPTION_STRINGS, hosts, .max = CONFIG_HOSTS_MAX,
+                .is_valid = network_host_is_valid, .expected = "a list of \"NAME:ADDRESS\""),
 };
 const size_t sandbox_options_n = ELEMENTSOF(sandbox_options);
 
@@ -190,13 +208,37 @@ void task_config_done(TaskConfig *config)
         options_done(process_options, process_options_n, config);
 }
 
+static bool is_given(char *const *strings)
+{
+        return strings && strings[0];
+}
+
+static int sandbox_check_network(const SandboxConfig *config, sd_bus_error *error)
+{
+        const NetworkConfig *network = &config->network;
+
+        /* What makes networks comes next; until then nobody is to believe in one that isn't there. */
+        if ((network->network && strcmp(network->network, "none") != 0) || is_given(config->dns) ||
+            is_given(config->dns_search) || is_given(config->dns_options) ||
+            is_given(config->hosts))
+                return error_set(error, -EOPNOTSUPP, ERROR_NOT_SUPPORTED,
+                                 "There are no networks but \"none\" yet.");
+        if (network->network)
+                return network_config_check(network, error);
+        if (network->mac || is_given(network->addresses) || is_given(network->ports))
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "MACAddress, Addresses and Ports are of a network: set Network, "
+                                 "to \"bridge\" for instance.");
+        return 0;
+}
+
 int sandbox_config_check(SandboxConfig *config, sd_bus_error *error)
 {
         config->memory = (config->memory + SANDBOX_MEMORY_STEP - 1) & ~(SANDBOX_MEMORY_STEP - 1);
         if (config->memory_max && config->memory_high > config->memory_max)
                 return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
                                  "MemoryHigh must not be above MemoryMax.");
-        return 0;
+        return sandbox_check_network(config, error);
 }
 
 int container_config_check(const ContainerConfig *config, sd_bus_error *error)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "uvmd/net/network_config.h"
 #include "uvmd/options.h"
 
 #define SANDBOX_MEMORY_MIN      (32ULL << 20)
@@ -18,6 +19,8 @@
 #define SANDBOX_BOOT_DEFAULT    (10 * 1000000ULL) /* µs */
 #define SANDBOX_ARGUMENTS_MAX   512               /* bytes of KernelArguments */
 #define CONFIG_LABELS_MAX       64
+#define CONFIG_DNS_MAX          16
+#define CONFIG_HOSTS_MAX        64
 #define CONTAINER_GRACE_DEFAULT (10 * 1000000ULL) /* µs from the stop signal to SIGKILL */
 
 typedef struct SandboxConfig {
@@ -34,6 +37,8 @@ typedef struct SandboxConfig {
         char *description;
         uint64_t memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, io_weight;
         OptionList io_read_bandwidth, io_write_bandwidth, io_read_iops, io_write_iops;
+        NetworkConfig network; /* the first one; its network NULL: none */
+        char **dns, **dns_search, **dns_options, **hosts;
 } SandboxConfig;
 
 /* What a container's first process and an exec share. */

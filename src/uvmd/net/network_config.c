@@ -1,0 +1,90 @@
+/* The options of a network; see network_config.h. */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "proto/agent_network.h"
+#include "uvmd/errors.h"
+#include "uvmd/net/network_config.h"
+#include "uvmd/net/port_spec.h"
+
+#define NETWORK(key_, type_, member_, ...)                                                  \
+        {                                                                                   \
+                .key = (key_), .type = (type_), .offset = offsetof(NetworkConfig, member_), \
+                __VA_ARGS__                                                                 \
+        }
+
+const Option network_options[] = {
+        NETWORK("Network", OPTION_STRING, network, .max = NETWORK_TEXT_MAX,
+                .is_valid = network_spec_is_valid, .expected = NETWORK_SPEC_EXPECTED),
+        NETWORK("Interface", OPTION_STRING, interface, .max = AGENT_NAME_MAX,
+                .is_valid = agent_interface_name_is_valid,
+                .expected = "the name of an interface, at most 15 bytes"),
+        NETWORK("MACAddress", OPTION_STRING, mac, .max = 17, .is_valid = network_mac_is_valid,
+                .expected = NETWORK_MAC_EXPECTED),
+        NETWORK("Addresses", OPTION_STRINGS, addresses, .max = NETWORK_ADDRESSES_MAX,
+                .is_valid = network_any_address_is_valid, .expected = NETWORK_ADDRESSES_EXPECTED),
+        NETWORK("Ports", OPTION_STRINGS, ports, .max = NETWORK_PORTS_MAX,
+                .is_valid = port_spec_is_valid, .expected = NETWORK_PORTS_EXPECTED),
+};
+const size_t network_options_n = ELEMENTSOF(network_options);
+
+void network_config_done(NetworkConfig *config)
+{
+        options_done(network_options, network_options_n, config);
+}
+
+static int check_ports(const NetworkConfig *config, sd_bus_error *error)
+{
+        for (char **a = config->ports; a && *a; a++)
+                for (char **b = config->ports; b != a; b++) {
+                        PortSpec first, second;
+
+                        if (port_spec_parse(&first, *b) < 0 || port_spec_parse(&second, *a) < 0)
+                                return -EINVAL;
+                        if (port_spec_collides(&first, &second))
+                                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                                 "Ports: \"%s\" and \"%s\" want the same port of "
+                                                 "the host.",
+                                                 *b, *a);
+                }
+        return 0;
+}
+
+/* Plugins get addresses of the network's own ranges; on a bare port nothing else says how long the
+ * prefix is. */
+static int check_addresses(const NetworkConfig *config, NetworkSpecKind kind, sd_bus_error *error)
+{
+        for (char **at = config->addresses; at && *at; at++)
+                if (kind == NETWORK_SPEC_OVS && !network_cidr_is_valid(*at))
+                        return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                         "Addresses: \"%s\" needs a prefix length, like %s/24.",
+                                         *at, *at);
+        return 0;
+}
+
+int network_config_check(const NetworkConfig *config, sd_bus_error *error)
+{
+        NetworkSpec spec;
+        int r;
+
+        if (!config->network)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT, "Network is required.");
+        if (network_spec_parse(&spec, config->network) < 0)
+                return -EINVAL;
+        if (config->ports && config->ports[0] && spec.kind != NETWORK_SPEC_NAMED &&
+            spec.kind != NETWORK_SPEC_CNI)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "Ports are published on a network made by CNI plugins, such as "
+                                 "\"bridge\"; this sandbox has \"%s\".",
+                                 config->network);
+        if ((config->mac || (config->addresses && config->addresses[0])) &&
+            !network_spec_kind_is_attached(spec.kind))
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "MACAddress and Addresses are for interfaces that uvmd makes; "
+                                 "\"%s\" has none.",
+                                 config->network);
+        r = check_ports(config, error);
+        return r < 0 ? r : check_addresses(config, spec.kind, error);
+}

@@ -1,0 +1,25 @@
+/* What a sandbox is to have of one network: the options of AttachNetwork, and of CreateSandbox for the
+ * first one. */
+#pragma once
+
+#include "uvmd/net/network_spec.h"
+#include "uvmd/options.h"
+
+#define NETWORK_PORTS_MAX     128
+#define NETWORK_ADDRESSES_MAX 16
+
+typedef struct NetworkConfig {
+        char *network;    /* a NetworkSpec */
+        char *interface;  /* its name in the namespace and the guest; NULL: the next eth<n> */
+        char *mac;        /* NULL: whatever it gets */
+        char **addresses; /* with or without a prefix length, as the kind of network wants them */
+        char **ports;     /* PortSpecs */
+} NetworkConfig;
+
+extern const Option network_options[];
+extern const size_t network_options_n;
+
+void network_config_done(NetworkConfig *config);
+
+/* What the table can't say: which network takes what. 0 or -EINVAL with @error. */
+int network_config_check(const NetworkConfig *config, sd_bus_error *error);
