@@ -49,6 +49,11 @@ static bool is_absolute(const char *text)
         return text[0] == '/';
 }
 
+static bool is_disk(const char *text)
+{
+        return text[0] == '/' || strcmp(text, "*") == 0;
+}
+
 static bool is_assignment(const char *text)
 {
         return text[0] != '=' && strchr(text, '=');
@@ -97,20 +102,7 @@ const Option sandbox_options[] = {
                 .expected = "the name of a slice unit, like \"uvm.slice\""),
         SANDBOX("Description", OPTION_STRING, description, .max = 256, .is_valid = is_printable,
                 .expected = "one line of printable text"),
-        SANDBOX("MemoryMax", OPTION_U64, memory_max, .min = 1 << 20),
-        SANDBOX("MemoryHigh", OPTION_U64, memory_high, .min = 1 << 20),
-        SANDBOX("CPUQuotaPerSecUSec", OPTION_U64, cpu_quota, .min = 1000),
-        SANDBOX("CPUWeight", OPTION_U64, cpu_weight, .min = 1, .max = 10000),
-        SANDBOX("TasksMax", OPTION_U64, tasks_max, .min = 1),
-        SANDBOX("IOWeight", OPTION_U64, io_weight, .min = 1, .max = 10000),
-        SANDBOX("IOReadBandwidthMax", OPTION_NAMED, io_read_bandwidth, .max = 64,
-                .is_valid = is_absolute, .expected = "a list of paths with their limits"),
-        SANDBOX("IOWriteBandwidthMax", OPTION_NAMED, io_write_bandwidth, .max = 64,
-                .is_valid = is_absolute, .expected = "a list of paths with their limits"),
-        SANDBOX("IOReadIOPSMax", OPTION_NAMED, io_read_iops, .max = 64, .is_valid = is_absolute,
-                .expected = "a list of paths with their limits"),
-        SANDBOX("IOWriteIOPSMax", OPTION_NAMED, io_write_iops, .max = 64, .is_valid = is_absolute,
-                .expected = "a list of paths with their limits"),
+        UNIT_LIMIT_OPTIONS(SandboxConfig, limits.),
         SANDBOX("Network", OPTION_STRING, network.network, .max = NETWORK_TEXT_MAX,
                 .is_valid = network_spec_is_valid, .expected = NETWORK_SPEC_EXPECTED),
         SANDBOX("MACAddress", OPTION_STRING, network.mac, .max = 17,
@@ -146,6 +138,30 @@ const size_t sandbox_options_n = ELEMENTSOF(sandbox_options);
                 OPTION(struct_, "LogDriver", OPTION_STRING, task_ log_driver,               \
                        .is_valid = is_log_driver, .expected = "\"journald\" or \"none\"")
 
+#define CONTAINER_LIMIT(struct_, key_, member_, ...) \
+        OPTION(struct_, key_, OPTION_U64, member_, .unlimited = true, __VA_ARGS__)
+#define CONTAINER_DISKS(struct_, key_, member_)                                      \
+        OPTION(struct_, key_, OPTION_NAMED, member_, .max = 64, .is_valid = is_disk, \
+               .expected = "a list of limits for \"/\", places of disks or \"*\"")
+#define CONTAINER_LIMITS(struct_, limits_)                                                         \
+        CONTAINER_LIMIT(struct_, "Memory", limits_ memory, .min = 1 << 20),                        \
+                CONTAINER_LIMIT(struct_, "MemoryHigh", limits_ memory_high, .min = 1 << 20),       \
+                CONTAINER_LIMIT(struct_, "MemoryLow", limits_ memory_low, .min = 1 << 20),         \
+                CONTAINER_LIMIT(struct_, "PidsMax", limits_ pids_max, .min = 1),                   \
+                CONTAINER_LIMIT(struct_, "CPUQuotaPerSecUSec", limits_ cpu_quota, .min = 10000),   \
+                CONTAINER_LIMIT(struct_, "CPUWeight", limits_ cpu_weight, .min = 1, .max = 10000), \
+                CONTAINER_LIMIT(struct_, "IOWeight", limits_ io_weight, .min = 1, .max = 10000),   \
+                CONTAINER_DISKS(struct_, "IOReadBandwidthMax", limits_ io_read_bandwidth),         \
+                CONTAINER_DISKS(struct_, "IOWriteBandwidthMax", limits_ io_write_bandwidth),       \
+                CONTAINER_DISKS(struct_, "IOReadIOPSMax", limits_ io_read_iops),                   \
+                CONTAINER_DISKS(struct_, "IOWriteIOPSMax", limits_ io_write_iops),                 \
+                OPTION(struct_, "CPUSet", OPTION_STRING, limits_ cpuset,                           \
+                       .is_valid = cpulist_is_valid,                                               \
+                       .expected = "a list of CPUs like \"0-2,5\", or empty")
+
+const Option container_limits_options[] = {CONTAINER_LIMITS(ContainerLimits, )};
+const size_t container_limits_options_n = ELEMENTSOF(container_limits_options);
+
 #define CONTAINER(...) OPTION(ContainerConfig, __VA_ARGS__)
 
 const Option container_options[] = {
@@ -162,10 +178,7 @@ const Option container_options[] = {
                   .max = LAYER_SIZE_MAX),
         CONTAINER("Tmpfs", OPTION_MAP, tmpfs, .max = 64, .is_valid = is_absolute,
                   .expected = "a map from absolute paths, each once"),
-        CONTAINER("Memory", OPTION_U64, memory, .min = 1 << 20),
-        CONTAINER("PidsMax", OPTION_U64, pids_max, .min = 1),
-        CONTAINER("CPUQuotaPerSecUSec", OPTION_U64, cpu_quota, .min = 10000),
-        CONTAINER("CPUWeight", OPTION_U64, cpu_weight, .min = 1, .max = 10000),
+        CONTAINER_LIMITS(ContainerConfig, limits.),
         CONTAINER("CapabilitiesAdd", OPTION_STRINGS, capabilities_add, .max = 64,
                   .is_valid = is_capability, .expected = "a list of capabilities or \"ALL\""),
         CONTAINER("CapabilitiesDrop", OPTION_STRINGS, capabilities_drop, .max = 64,
@@ -234,11 +247,10 @@ static int sandbox_check_network(const SandboxConfig *config, sd_bus_error *erro
 
 int sandbox_config_check(SandboxConfig *config, sd_bus_error *error)
 {
+        int r = limits_check(&config->limits, error);
+
         config->memory = (config->memory + SANDBOX_MEMORY_STEP - 1) & ~(SANDBOX_MEMORY_STEP - 1);
-        if (config->memory_max && config->memory_high > config->memory_max)
-                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
-                                 "MemoryHigh must not be above MemoryMax.");
-        return sandbox_check_network(config, error);
+        return r < 0 ? r : sandbox_check_network(config, error);
 }
 
 int container_config_check(const ContainerConfig *config, sd_bus_error *error)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "uvmd/limits.h"
 #include "uvmd/net/network_config.h"
 #include "uvmd/options.h"
 
@@ -35,11 +36,18 @@ typedef struct SandboxConfig {
         char **labels;
         char *slice;
         char *description;
-        uint64_t memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, io_weight;
-        OptionList io_read_bandwidth, io_write_bandwidth, io_read_iops, io_write_iops;
+        UnitLimits limits;     /* of the scope */
         NetworkConfig network; /* the first one; its network NULL: none */
         char **dns, **dns_search, **dns_options, **hosts;
 } SandboxConfig;
+
+/* Limits inside the guest. Disks are named by where the container has them: "/" is its writable layer,
+ * "*" every disk. UINT64_MAX, and "" for CPUs, are no limit; they aren't kept. */
+typedef struct ContainerLimits {
+        uint64_t memory, memory_high, memory_low, pids_max, cpu_quota, cpu_weight, io_weight;
+        OptionList io_read_bandwidth, io_write_bandwidth, io_read_iops, io_write_iops;
+        char *cpuset;
+} ContainerLimits;
 
 /* What a container's first process and an exec share. */
 typedef struct TaskConfig {
@@ -63,7 +71,7 @@ typedef struct ContainerConfig {
         char *storage; /* where the writable layer is: "disk" or "memory" */
         uint64_t storage_size;
         char **tmpfs;
-        uint64_t memory, pids_max, cpu_quota, cpu_weight;
+        ContainerLimits limits;
         char **capabilities_add, **capabilities_drop;
         OptionList rlimits;
         bool no_new_privileges;
@@ -76,6 +84,8 @@ extern const Option sandbox_options[];
 extern const size_t sandbox_options_n;
 extern const Option container_options[];
 extern const size_t container_options_n;
+extern const Option container_limits_options[]; /* of a ContainerLimits */
+extern const size_t container_limits_options_n;
 extern const Option process_options[]; /* of a TaskConfig */
 extern const size_t process_options_n;
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "uvmd/boot.h"
 #include "uvmd/container_guest.h"
+#include "uvmd/container_limits.h"
 #include "uvmd/errors.h"
 #include "uvmd/export.h"
 #include "uvmd/sandbox.h"
@@ -210,6 +211,7 @@ static int container_create(Container *container)
 {
         Sandbox *sandbox = container->task.sandbox;
         _cleanup_(freep) uint8_t *buffer = malloc(SHIM_PAYLOAD_MAX);
+        _cleanup_(container_disks_done) ContainerDisks disks = {};
         _cleanup_(freep) AgentMount *mounts = NULL;
         char tag[SHIM_TAG_MAX + 1], serial[UPPER_SERIAL_SIZE];
         SpecContainer spec = {
@@ -223,9 +225,11 @@ static int container_create(Container *container)
         int r;
 
         mounts = mounts_to_agent(container, &spec.n_mounts);
-        if (!buffer || !mounts)
+        if (!buffer || !mounts || container_disks_find(container, &disks) < 0)
                 return -ENOMEM;
         spec.mounts = mounts;
+        spec.disks = disks.limits;
+        spec.n_disks = disks.n_limits;
         if (upper_is_wanted(container)) {
                 upper_serial(container, serial);
                 spec.upper = serial;

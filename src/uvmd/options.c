@@ -13,7 +13,7 @@
 #include "uvmd/options.h"
 #include "uvmd/strv.h"
 
-static const char *const signatures[OPTION_TYPE_MAX] = {
+const char *const option_signatures[OPTION_TYPE_MAX] = {
         [OPTION_BOOL] = "b",        [OPTION_I32] = "i",    [OPTION_U32] = "u",
         [OPTION_U64] = "t",         [OPTION_STRING] = "s", [OPTION_STRINGS] = "as",
         [OPTION_MAP] = "a{ss}",     [OPTION_FD] = "h",     [OPTION_NAMED] = "a(st)",
@@ -46,6 +46,29 @@ static int list_append(OptionList *list, const char *name, uint64_t first, uint6
                 return -ENOMEM;
         grown[list->n++] = (OptionListItem){.name = copy, .values = {first, second}};
         return 0;
+}
+
+int option_list_set(OptionList *list, const char *name, uint64_t value)
+{
+        for (size_t i = 0; i < list->n; i++)
+                if (strcmp(list->items[i].name, name) == 0) {
+                        list->items[i].values[0] = value;
+                        return 0;
+                }
+        return list_append(list, name, value, 0);
+}
+
+void option_list_drop(OptionList *list, uint64_t value)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < list->n; i++) {
+                if (list->items[i].values[0] == value)
+                        free(list->items[i].name);
+                else
+                        list->items[kept++] = list->items[i];
+        }
+        list->n = kept;
 }
 
 static void option_done(const Option *option, void *target)
@@ -95,6 +118,8 @@ static int check_number(const Option *option, uint64_t value)
 {
         uint64_t max = option->max ?: option->type == OPTION_U32 ? UINT32_MAX : UINT64_MAX;
 
+        if (option->unlimited && value == UINT64_MAX)
+                return 0;
         return value < option->min || value > max ? -ERANGE : 0;
 }
 
@@ -209,7 +234,7 @@ static int read_scalar(sd_bus_message *message, const Option *option, void *at)
                 uint32_t u;
                 uint64_t t;
         } value;
-        int r = sd_bus_message_read_basic(message, signatures[option->type][0], &value);
+        int r = sd_bus_message_read_basic(message, option_signatures[option->type][0], &value);
 
         if (r < 0)
                 return r;
@@ -334,7 +359,7 @@ static int explain(const Option *option, int r, sd_bus_error *error)
 static int read_entry(sd_bus_message *message, const Option *option, void *target,
                       sd_bus_error *error)
 {
-        const char *signature = signatures[option->type], *contents;
+        const char *signature = option_signatures[option->type], *contents;
         int r = sd_bus_message_peek_type(message, NULL, &contents);
 
         if (r < 0)
@@ -393,4 +418,84 @@ int options_read(sd_bus_message *message, const Option *table, size_t n, void *t
         if (r >= 0)
                 r = sd_bus_message_exit_container(message);
         return r < 0 ? r : 0;
+}
+
+/* ------------------------------------------------------------------ merging */
+
+static int merge_list(OptionList *target, OptionList *source)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < source->n; i++)
+                r = option_list_set(target, source->items[i].name, source->items[i].values[0]);
+        list_done(source);
+        return r;
+}
+
+/* Pointers and numbers alike: what is given replaces what there was, and the source has it no more. */
+static int option_merge(const Option *option, void *target, void *source)
+{
+        void *into = member(option, target), *from = member(option, source);
+
+        switch (option->type) {
+        case OPTION_BOOL:
+                *(bool *)into |= *(bool *)from;
+                return 0;
+        case OPTION_I32:
+        case OPTION_U32:
+                *(uint32_t *)into = *(uint32_t *)from ?: *(uint32_t *)into;
+                return 0;
+        case OPTION_U64:
+                *(uint64_t *)into = *(uint64_t *)from ?: *(uint64_t *)into;
+                return 0;
+        case OPTION_STRING:
+        case OPTION_STRINGS:
+        case OPTION_MAP:
+                if (*(void **)from) {
+                        option_done(option, target);
+                        *(void **)into = TAKE_PTR(*(void **)from);
+                }
+                return 0;
+        case OPTION_NAMED:
+                return merge_list(into, from);
+        case OPTION_RANGES:
+                if (((OptionList *)from)->n > 0) {
+                        option_done(option, target);
+                        *(OptionList *)into = *(OptionList *)from;
+                        *(OptionList *)from = (OptionList){};
+                }
+                return 0;
+        case OPTION_FD:
+                if (*(int *)from >= 0) {
+                        option_done(option, target);
+                        *(int *)into = TAKE_FD(*(int *)from);
+                }
+                return 0;
+        case OPTION_TYPE_MAX:
+                break;
+        }
+        return 0;
+}
+
+int options_merge(const Option *table, size_t n, void *target, void *source)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = option_merge(&table[i], target, source);
+        return r;
+}
+
+void options_tidy(const Option *table, size_t n, void *target)
+{
+        for (size_t i = 0; i < n; i++) {
+                void *at = member(&table[i], target);
+
+                if (table[i].type == OPTION_U64 && *(uint64_t *)at == UINT64_MAX)
+                        *(uint64_t *)at = 0;
+                else if (table[i].type == OPTION_NAMED)
+                        option_list_drop(at, UINT64_MAX);
+                else if (table[i].type == OPTION_STRING && *(char **)at && !**(char **)at)
+                        option_done(&table[i], target);
+        }
 }

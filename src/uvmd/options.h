@@ -42,6 +42,7 @@ typedef struct Option {
         OptionType type;
         size_t offset;
         uint64_t min, max;              /* inclusive; max 0 is "the type's" */
+        bool unlimited;                 /* U64: UINT64_MAX may be given whatever the range */
         bool (*is_valid)(const char *); /* strings, items and keys of maps; NULL: any */
         const char *expected;           /* … what they must be, for the message */
 } Option;
@@ -63,6 +64,25 @@ json_object *options_to_json(const Option *table, size_t n, const void *source);
 
 /* The inverse; ranges are checked again, unknown keys are ignored. 0, -EBADMSG or -ENOMEM. */
 int options_from_json(const Option *table, size_t n, void *target, json_object *json);
+
+/*
+ * Moves what @source was given into @target, over what that has; items of NAMED lists are replaced or
+ * added by name. 0 or -ENOMEM, with part of it moved.
+ */
+int options_merge(const Option *table, size_t n, void *target, void *source);
+
+/* By type, as D-Bus has them. */
+extern const char *const option_signatures[OPTION_TYPE_MAX];
+
+/* Sets @name's value in a NAMED list (0 or -ENOMEM); drops the items that have @value. */
+int option_list_set(OptionList *list, const char *name, uint64_t value);
+void option_list_drop(OptionList *list, uint64_t value);
+
+/* Makes what stands for "no limit" (UINT64_MAX, an empty string) not given. */
+void options_tidy(const Option *table, size_t n, void *target);
+
+/* Appends {sv}s of what is given, in the table's order; fds are left out. 0 or -errno. */
+int options_append(sd_bus_message *message, const Option *table, size_t n, const void *source);
 
 /* Frees what the table's members own and sets them to "nothing given". */
 void options_done(const Option *table, size_t n, void *target);

@@ -98,7 +98,7 @@ static int number_from_json(const Option *option, json_object *json, uint64_t *r
         if (!json_object_is_type(json, json_type_int))
                 return -EBADMSG;
         value = json_object_get_uint64(json);
-        if (value < option->min || value > max)
+        if ((value < option->min || value > max) && !(option->unlimited && value == UINT64_MAX))
                 return -EBADMSG;
         *ret = value;
         return 0;

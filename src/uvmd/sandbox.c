@@ -290,9 +290,9 @@ void sandbox_set_reason_oom(Sandbox *sandbox)
 {
         char limit[64] = "no limit of its own", text[256];
 
-        if (sandbox->config.memory_max)
+        if (sandbox->config.limits.memory_max && sandbox->config.limits.memory_max != UINT64_MAX)
                 snprintf(limit, sizeof(limit), "MemoryMax is %llu MiB",
-                         (unsigned long long)(sandbox->config.memory_max >> 20));
+                         (unsigned long long)(sandbox->config.limits.memory_max >> 20));
         snprintf(text, sizeof(text),
                  "The host ended the virtual machine: it needed more memory than its unit may have "
                  "(%s, the guest has %llu MiB).",

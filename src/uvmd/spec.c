@@ -141,15 +141,21 @@ static void spec_process(AgentProcessSpec *spec, const TaskConfig *config,
         }
 }
 
-static AgentLimits spec_limits(const ContainerConfig *config)
+AgentLimits spec_limits(const ContainerLimits *limits, AgentIoLimit *disks, uint32_t n_disks)
 {
         return (AgentLimits){
-                .memory = config->memory,
-                .pids = config->pids_max,
+                .memory = limits->memory,
+                .memory_high = limits->memory_high,
+                .memory_low = limits->memory_low,
+                .pids = limits->pids_max,
                 /* µs of CPU time a second; the agent counts in periods. */
-                .cpu_quota = config->cpu_quota / (1000000 / PERIOD_USEC),
+                .cpu_quota = limits->cpu_quota / (1000000 / PERIOD_USEC),
                 .cpu_period = PERIOD_USEC,
-                .cpu_weight = (uint32_t)config->cpu_weight,
+                .cpu_weight = (uint32_t)limits->cpu_weight,
+                .cpuset = limits->cpuset,
+                .io_weight = (uint32_t)limits->io_weight,
+                .io = disks,
+                .n_io = n_disks,
         };
 }
 
@@ -203,7 +209,7 @@ static void spec_container(AgentContainerSpec *spec, const SpecContainer *source
         spec->hostname = (char *)source->hostname;
         spec->namespaces = AGENT_NAMESPACE_PID | AGENT_NAMESPACE_IPC | AGENT_NAMESPACE_UTS |
                            AGENT_NAMESPACE_CGROUP;
-        spec->limits = spec_limits(config);
+        spec->limits = spec_limits(&config->limits, source->disks, source->n_disks);
         if (config->task.privileged)
                 return;
         spec->masked_paths = borrow((char *const *)masked_paths, ELEMENTSOF(masked_paths));

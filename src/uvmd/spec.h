@@ -22,6 +22,8 @@ typedef struct SpecContainer {
         const ImageConfig *image;
         const AgentMount *mounts; /* beside the default ones, in this order; borrowed */
         uint32_t n_mounts;
+        AgentIoLimit *disks; /* limits of disks; borrowed */
+        uint32_t n_disks;
 } SpecContainer;
 
 typedef struct SpecProcess {
@@ -38,6 +40,9 @@ typedef struct SpecProcess {
  * caller's command replaces the image's. An empty array: there is nothing to run. NULL: -ENOMEM.
  */
 char **spec_command(const ContainerConfig *config, const ImageConfig *image);
+
+/* The agent's limits; all of it borrows. */
+AgentLimits spec_limits(const ContainerLimits *limits, AgentIoLimit *disks, uint32_t n_disks);
 
 /* The payload of AGENT_REQUEST_CREATE, AGENT_REQUEST_EXEC. 0, -ENOMEM, or -ENOBUFS: the arguments
  * and variables are more than a message holds. */

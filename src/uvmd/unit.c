@@ -133,60 +133,6 @@ static int unit_on_start_reply(sd_bus_message *reply, void *userdata, sd_bus_err
         return 0;
 }
 
-static int append_u64(sd_bus_message *message, const char *name, uint64_t value)
-{
-        return value ? sd_bus_message_append(message, "(sv)", name, "t", value) : 0;
-}
-
-static int append_devices(sd_bus_message *message, const char *name, const OptionList *list)
-{
-        int r;
-
-        if (list->n == 0)
-                return 0;
-        r = sd_bus_message_open_container(message, 'r', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append(message, "s", name);
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'v', "a(st)");
-        if (r >= 0)
-                r = sd_bus_message_open_container(message, 'a', "(st)");
-        for (size_t i = 0; r >= 0 && i < list->n; i++)
-                r = sd_bus_message_append(message, "(st)", list->items[i].name,
-                                          list->items[i].values[0]);
-        for (unsigned depth = 0; r >= 0 && depth < 3; depth++)
-                r = sd_bus_message_close_container(message);
-        return r;
-}
-
-static int append_limits(sd_bus_message *message, const SandboxConfig *config)
-{
-        const struct {
-                const char *name;
-                uint64_t value;
-        } numbers[] = {
-                {"MemoryMax", config->memory_max},         {"MemoryHigh", config->memory_high},
-                {"CPUQuotaPerSecUSec", config->cpu_quota}, {"CPUWeight", config->cpu_weight},
-                {"TasksMax", config->tasks_max},           {"IOWeight", config->io_weight},
-        };
-        const struct {
-                const char *name;
-                const OptionList *list;
-        } devices[] = {
-                {"IOReadBandwidthMax", &config->io_read_bandwidth},
-                {"IOWriteBandwidthMax", &config->io_write_bandwidth},
-                {"IOReadIOPSMax", &config->io_read_iops},
-                {"IOWriteIOPSMax", &config->io_write_iops},
-        };
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
-                r = append_u64(message, numbers[i].name, numbers[i].value);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(devices); i++)
-                r = append_devices(message, devices[i].name, devices[i].list);
-        return r;
-}
-
 static int append_properties(sd_bus_message *message, const SandboxConfig *config,
                              const char *description, pid_t pid)
 {
@@ -194,9 +140,9 @@ static int append_properties(sd_bus_message *message, const SandboxConfig *confi
 
         if (r >= 0)
                 r = sd_bus_message_append(
-                        message, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "PIDs", "au",
-                        1, (uint32_t)pid, "Slice", "s", config->slice ?: "uvm.slice", "Description",
-                        "s", description,
+                        message, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "PIDs",
+                        "au", 1, (uint32_t)pid, "Slice", "s", config->slice ?: "uvm.slice",
+                        "Description", "s", description,
                         /* Ours until the result is read, then gone without a ResetFailed. */
                         "AddRef", "b", 1, "CollectMode", "s", "inactive-or-failed",
                         /* The kernel ends the monitor, which is the large one; the shim lives on
@@ -205,11 +151,12 @@ static int append_properties(sd_bus_message *message, const SandboxConfig *confi
                         /* The shim's children may be moved to groups below it. */
                         "Delegate", "b", 1, "TimeoutStopUSec", "t",
                         clock_limit_usec(UNIT_STOP_USEC), "CPUAccounting", "b", 1,
-                        "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1,
+                        "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "IOAccounting", "b",
+                        1,
                         /* At shutdown the guests end before the service that watches them. */
                         "After", "as", 1, "uvmd.service");
         if (r >= 0)
-                r = append_limits(message, config);
+                r = limits_append_unit(message, &config->limits);
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
@@ -385,25 +332,36 @@ void unit_kill(Unit *unit)
 
 /* ------------------------------------------------------------------ figures */
 
+static int read_stat(sd_bus_message *reply, const char *name, UnitStats *stats)
+{
+        const struct {
+                const char *name;
+                uint64_t *into;
+        } numbers[] = {
+                {"CPUUsageNSec", &stats->cpu_nsec},       {"MemoryCurrent", &stats->memory},
+                {"TasksCurrent", &stats->tasks},          {"IOReadBytes", &stats->read_bytes},
+                {"IOWriteBytes", &stats->write_bytes},    {"IOReadOperations", &stats->read_ops},
+                {"IOWriteOperations", &stats->write_ops},
+        };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                if (strcmp(numbers[i].name, name) == 0)
+                        return sd_bus_message_read(reply, "v", "t", numbers[i].into);
+        r = limits_read_unit(reply, name, &stats->limits);
+        return r == 0 ? sd_bus_message_skip(reply, "v") : r;
+}
+
 static int read_stats(sd_bus_message *reply, UnitStats *stats)
 {
         int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
 
         while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
                 const char *name;
-                uint64_t *into = NULL;
 
                 r = sd_bus_message_read(reply, "s", &name);
-                if (r < 0)
-                        return r;
-                if (strcmp(name, "CPUUsageNSec") == 0)
-                        into = &stats->cpu_nsec;
-                else if (strcmp(name, "MemoryCurrent") == 0)
-                        into = &stats->memory;
-                else if (strcmp(name, "TasksCurrent") == 0)
-                        into = &stats->tasks;
-                r = into ? sd_bus_message_read(reply, "v", "t", into)
-                         : sd_bus_message_skip(reply, "v");
+                if (r >= 0)
+                        r = read_stat(reply, name, stats);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(reply);
         }
@@ -418,11 +376,15 @@ typedef struct StatsRequest {
 static int unit_on_stats(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
 {
         StatsRequest *request = userdata;
-        UnitStats stats = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+        UnitStats stats;
 
+        memset(&stats, 0xff, offsetof(UnitStats, limits));
+        stats.limits = (UnitLimits){};
         if (!sd_bus_message_is_method_error(reply, NULL))
                 read_stats(reply, &stats);
+        options_tidy(limits_options, limits_options_n, &stats.limits);
         request->handler(request->userdata, &stats);
+        limits_done(&stats.limits);
         free(request);
         return 0;
 }
@@ -438,6 +400,54 @@ int unit_get_stats(Unit *unit, UnitStatsHandler handler, void *userdata)
         r = sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, unit->path,
                                      "org.freedesktop.DBus.Properties", "GetAll", unit_on_stats,
                                      request, "s", SYSTEMD_SCOPE);
+        if (r < 0)
+                free(request);
+        return r;
+}
+
+/* ------------------------------------------------------------------ limits */
+
+typedef struct LimitsRequest {
+        UnitHandler handler;
+        void *userdata;
+} LimitsRequest;
+
+static int unit_on_limits(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        LimitsRequest *request = userdata;
+        const sd_bus_error *refused = sd_bus_message_get_error(reply);
+        int r = refused ? -sd_bus_message_get_errno(reply) : 0;
+
+        if (refused)
+                error_set(&error, r, ERROR_INVALID_ARGUMENT, "systemd refuses the limits: %s",
+                          refused->message);
+        request->handler(request->userdata, r, &error);
+        free(request);
+        return 0;
+}
+
+int unit_set_limits(Unit *unit, const UnitLimits *limits, UnitHandler handler, void *userdata)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        LimitsRequest *request = malloc(sizeof(*request));
+        int r;
+
+        if (!request)
+                return -ENOMEM;
+        *request = (LimitsRequest){.handler = handler, .userdata = userdata};
+        r = sd_bus_message_new_method_call(unit->bus, &call, SYSTEMD_NAME, SYSTEMD_PATH,
+                                           SYSTEMD_MANAGER, "SetUnitProperties");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "sb", unit->name, 1);
+        if (r >= 0)
+                r = sd_bus_message_open_container(call, 'a', "(sv)");
+        if (r >= 0)
+                r = limits_append_unit(call, limits);
+        if (r >= 0)
+                r = sd_bus_message_close_container(call);
+        if (r >= 0)
+                r = sd_bus_call_async(unit->bus, NULL, call, unit_on_limits, request, 0);
         if (r < 0)
                 free(request);
         return r;

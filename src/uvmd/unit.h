@@ -20,6 +20,8 @@ typedef void (*UnitEndHandler)(void *userdata, const char *result);
 
 typedef struct UnitStats {
         uint64_t cpu_nsec, memory, tasks; /* UINT64_MAX: unknown */
+        uint64_t read_bytes, write_bytes, read_ops, write_ops;
+        UnitLimits limits; /* that the unit has now, tidied; borrowed */
 } UnitStats;
 typedef void (*UnitStatsHandler)(void *userdata, const UnitStats *stats);
 
@@ -46,3 +48,7 @@ void unit_kill(Unit *unit);
 
 /* Answered even after the unit was freed. 0 or -errno; @handler isn't called then. */
 int unit_get_stats(Unit *unit, UnitStatsHandler handler, void *userdata);
+
+/* Changes limits of a unit that is there; what isn't given stays. Answered even after the unit was
+ * freed. 0 or -errno; @handler isn't called then. */
+int unit_set_limits(Unit *unit, const UnitLimits *limits, UnitHandler handler, void *userdata);

@@ -77,9 +77,9 @@ static void reads_every_type(void)
         unit_assert(config.auto_remove);
         unit_assert_string(config.hostname, "web-1");
         unit_assert_string(strv_map_get(config.labels, "b"), "2");
-        unit_assert_int(config.io_read_iops.n, 1);
-        unit_assert_string(config.io_read_iops.items[0].name, "/dev/sda");
-        unit_assert_int(config.io_read_iops.items[0].values[0], 100);
+        unit_assert_int(config.limits.io_read_iops.n, 1);
+        unit_assert_string(config.limits.io_read_iops.items[0].name, "/dev/sda");
+        unit_assert_int(config.limits.io_read_iops.items[0].values[0], 100);
         sandbox_config_done(&config);
         sd_bus_close_unref(bus);
 }

@@ -59,8 +59,7 @@ static void creates(void)
         ContainerConfig config = {
                 .task = {.command = LIST(word_a), .environment = LIST(home2), .open_stdin = true},
                 .tmpfs = LIST(tmp, size),
-                .memory = 1 << 20,
-                .cpu_quota = 500000,
+                .limits = {.memory = 1 << 20, .cpu_quota = 500000},
         };
         ImageConfig image = {
                 .environment = LIST(home, broken),

@@ -9,6 +9,7 @@
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/processes.h"
 #include "uvmd/bus/task.h"
+#include "uvmd/container_limits.h"
 
 /* userdata is the Container; its Task comes first. */
 #define MANAGER (((Container *)userdata)->task.sandbox->manager)
@@ -46,6 +47,31 @@ BUS_METHOD(bus_copy_out, BUS_ACTION_EXEC, bus_find_container, MANAGER)
 BUS_METHOD(bus_get_changes, BUS_ACTION_READ, bus_find_container, MANAGER)
 BUS_METHOD(bus_commit, BUS_ACTION_CREATE, bus_find_container, MANAGER)
 BUS_METHOD(bus_set_throttle, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
+
+static int set_limits(BusCall *call, void *object, sd_bus_error *error)
+{
+        ContainerLimits limits = {};
+        int r = options_read(call->message, container_limits_options, container_limits_options_n,
+                             &limits, error);
+
+        if (r >= 0)
+                r = container_limits_set(object, &limits, call->message, error);
+        options_done(container_limits_options, container_limits_options_n, &limits);
+        return r;
+}
+BUS_METHOD(set_limits, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
+
+static int get_limits(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const ContainerLimits *limits = &((const Container *)userdata)->config.limits;
+        int r = sd_bus_message_open_container(reply, 'a', "{sv}");
+
+        if (r >= 0)
+                r = options_append(reply, container_limits_options, container_limits_options_n,
+                                   limits);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
 
 static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -106,6 +132,9 @@ const sd_bus_vtable bus_container_vtable[] = {
         SD_BUS_METHOD_WITH_NAMES("SetThrottle", "sa{sv}", SD_BUS_PARAM(target) SD_BUS_PARAM(limits),
                                  NULL, NO_NAMES, bus_set_throttle_method,
                                  SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_NAMES("SetLimits", "a{sv}", SD_BUS_PARAM(limits), NULL, NO_NAMES,
+                                 set_limits_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Limits", "a{sv}", get_limits, 0, 0),
         SD_BUS_PROPERTY("Storage", "s", bus_get_storage, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("StorageSize", "t", bus_get_storage_size, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Throttle", "a{sv}", bus_get_throttle, 0, 0),

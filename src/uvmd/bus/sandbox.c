@@ -118,6 +118,23 @@ static int exec(BusCall *call, void *object, sd_bus_error *error)
 }
 BUS_METHOD(exec, BUS_ACTION_EXEC, bus_find_sandbox, MANAGER)
 
+static int set_limits(BusCall *call, void *object, sd_bus_error *error)
+{
+        _cleanup_(limits_done) UnitLimits limits = {};
+        int r = options_read(call->message, limits_options, limits_options_n, &limits, error);
+
+        if (r >= 0)
+                r = limits_check(&limits, error);
+        return r < 0 ? r : limits_set(object, &limits, call->message, error);
+}
+BUS_METHOD(set_limits, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
+
+static int get_limits(BusCall *call, void *object, sd_bus_error *error)
+{
+        return limits_get(object, call->message, error);
+}
+BUS_METHOD(get_limits, BUS_ACTION_READ, bus_find_sandbox, MANAGER)
+
 static int get_stats(BusCall *call, void *object, sd_bus_error *error)
 {
         return bus_get_stats(object, call->message, error);
@@ -244,6 +261,8 @@ const sd_bus_vtable bus_sandbox_vtable[] = {
                SD_BUS_PARAM(container), create_container),
         METHOD("Exec", "sa{sv}", SD_BUS_PARAM(container) SD_BUS_PARAM(config), "o",
                SD_BUS_PARAM(process), exec),
+        METHOD("SetLimits", "a{sv}", SD_BUS_PARAM(limits), NULL, NO_NAMES, set_limits),
+        METHOD("GetLimits", NULL, NO_NAMES, "a{sv}", SD_BUS_PARAM(limits), get_limits),
         METHOD("GetStats", NULL, NO_NAMES, "a{sv}", SD_BUS_PARAM(stats), get_stats),
         METHOD("GetConsole", NULL, NO_NAMES, "s", SD_BUS_PARAM(tail), get_console),
         SD_BUS_PROPERTY("Id", "s", get_string, 0, CONSTANT),

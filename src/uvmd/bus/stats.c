@@ -136,6 +136,7 @@ static void stats_on_unit(void *userdata, const UnitStats *stats)
         StatsCall *call = userdata;
 
         call->unit = *stats;
+        call->unit.limits = (UnitLimits){}; /* borrowed */
         stats_answered(call);
 }
 
@@ -209,7 +210,7 @@ int bus_get_stats(Sandbox *sandbox, sd_bus_message *message, sd_bus_error *error
         if (!call)
                 return -ENOMEM;
         call->message = sd_bus_message_ref(message);
-        call->unit = (UnitStats){UINT64_MAX, UINT64_MAX, UINT64_MAX};
+        memset(&call->unit, 0xff, offsetof(UnitStats, limits));
         call->n_pending = 1; /* ourselves, until all are asked */
         if (unit_get_stats(sandbox->unit, stats_on_unit, call) >= 0)
                 call->n_pending++;
