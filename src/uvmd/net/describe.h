@@ -1,0 +1,31 @@
+/*
+ * What is found in a network namespace: the interfaces that a guest can have, with what it is to take
+ * over of each. Runs in a worker, in that namespace.
+ *
+ * A guest can have an interface that is Ethernet with a MAC address, is up or has an address, and is
+ * for nobody else: not a tap of ours, no port of a bridge, bond or switch, and nothing that VLANs,
+ * macvlans or ipvlans of the same namespace are stacked on (these it can have). ipvlans can be had
+ * where they are in mode L2: in L3 they have no ARP, which a guest's Ethernet can't do without.
+ *
+ * Taken over are addresses (IPv6: permanent ones; what a router advertised the guest hears of itself),
+ * the routes of the main table through the interface, whoever made them, gateways last, and
+ * permanent neighbours. Of a route with several next hops the first through the interface counts.
+ * Other tables and rules are the namespace's own affair.
+ */
+#pragma once
+
+#include "uvmd/net/netlink.h"
+#include "uvmd/net/report.h"
+
+/* Of each kind and interface; more are left out, and that is logged. */
+#define NET_ADDRESSES_MAX  64
+#define NET_ROUTES_MAX     256
+#define NET_NEIGHBOURS_MAX 64
+
+/* Our own taps are named after what they are joined to: "uvm" and its ifindex. */
+#define NET_TAP_PREFIX "uvm"
+#define NET_NAME_SIZE  16
+void net_tap_name(uint32_t ifindex, char ret[NET_NAME_SIZE]);
+
+/* Fills interfaces (flags: RUNNING; no fds); report flags stay. net_report_done(). 0 or -errno. */
+int net_describe(struct nl_sock *socket, NetReport *ret);
