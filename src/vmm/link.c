@@ -10,6 +10,7 @@
 #include "proto/handoff.h"
 #include "vmm/link.h"
 #include "vmm/plug.h"
+#include "vmm/resize.h"
 
 int link_send(Link *link, const ControlMessage *message, int fd)
 {
@@ -169,6 +170,7 @@ static int link_dispatch(Link *link, const ControlMessage *message, int *fds)
         case CONTROL_SET_VCPUS:
                 return link_set_vcpus(link, message);
         case CONTROL_RESIZE:
+                return resize_request(link, message);
         case CONTROL_SET_LINK:
                 return link_reply(link, message->serial, -EOPNOTSUPP, 0, NULL);
         case CONTROL_MEMORY:
@@ -232,6 +234,7 @@ int link_init(Link *link, Loop *loop, int fd, int fds_fd)
         int r;
 
         *link = (Link){.loop = loop, .fd = fd, .fds_fd = fds_fd};
+        resize_init(link);
         r = fd_set_nonblock(fd, true);
         if (r == 0)
                 r = loop_fd_add(loop, &link->source, fd, EPOLLIN, link_on_readable);
@@ -247,6 +250,7 @@ int link_done(Link *link)
         r = machine_done(&link->machine);
         if (r < 0)
                 return r;
+        resize_done(link);
         loop_fd_remove(&link->source);
         link->fd = fd_close(link->fd);
         link->fds_fd = fd_close(link->fds_fd);

@@ -11,7 +11,19 @@
 #include "proto/control.h"
 #include "vmm/machine.h"
 
-typedef struct Link {
+typedef struct Link Link;
+
+/* A device by which the guest's memory changes its size, of which there is one of a kind; resize.h. */
+typedef struct LinkMemory {
+        Link *link;
+        VirtioDevice *device; /* in its slot; or NULL */
+        uint32_t slot;
+        bool is_new; /* the supervisor was not told yet what it is like now */
+} LinkMemory;
+
+enum { LINK_MEMORY_BALLOON, LINK_MEMORY_MAX };
+
+struct Link {
         Loop *loop;
         int fd;
         int fds_fd; /* /proc/self/fd of the jail, for devices that reopen files; or FD_NONE */
@@ -21,7 +33,9 @@ typedef struct Link {
         ControlEnd end;        /* why the machine ended */
         VirtioDevice *vsock;   /* the one device of its kind, in its slot; or NULL */
         uint32_t vsock_slot;
-} Link;
+        LinkMemory memory[LINK_MEMORY_MAX];
+        LoopTimer memory_timer; /* armed: news about memory wait for it */
+};
 
 /* Takes over @fd, a SEQPACKET socket, and @fds_fd. 0 or -errno. */
 int link_init(Link *link, Loop *loop, int fd, int fds_fd);

@@ -2,6 +2,7 @@
 #include "vmm/plug.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "vmm/resize.h"
 #include "vmm/virtio/blk.h"
 #include "vmm/virtio/p9.h"
 #include "vmm/virtio/rng.h"
@@ -108,8 +109,9 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
                 return plug_make_vsock(link, add, ret);
         case CONTROL_DEVICE_BLOCK:
                 return plug_make_block(link, add, fds, ret, ret_problem);
-        case CONTROL_DEVICE_NET:
         case CONTROL_DEVICE_BALLOON:
+                return resize_make_balloon(link, ret);
+        case CONTROL_DEVICE_NET:
         case CONTROL_DEVICE_MEM:
         case CONTROL_DEVICE_MAX:
                 break;
@@ -129,7 +131,7 @@ static const char *plug_problem(int r)
 {
         switch (r) {
         case -EEXIST:
-                return "there is a vsock device already";
+                return "there is a device of this kind already";
         case -EBUSY:
                 return "the slot is taken, or the guest still uses its device";
         case -ENOSPC:
@@ -161,6 +163,8 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
                 link->vsock_slot = slot;
         }
         if (r == 0)
+                resize_plugged(link, device, slot);
+        if (r == 0)
                 TAKE_PTR(device); /* the slot's */
         return link_reply(link, message->serial, r, slot, problem ? problem : plug_problem(r));
 }
@@ -174,6 +178,8 @@ int plug_remove(Link *link, const ControlMessage *message)
                 r = virtio_slots_unplug(&link->machine.slots, slot);
         if (r == 0 && link->vsock && link->vsock_slot == slot)
                 link->vsock = NULL;
+        if (r == 0)
+                resize_unplugged(link, slot);
         return link_reply(link, message->serial, r, 0, plug_problem(r));
 }
 

@@ -1,6 +1,7 @@
 /* What GET_STATS tells of a machine; declared in machine.h. I/O thread. */
 #include "base/clock.h"
 #include "vmm/machine.h"
+#include "vmm/virtio/balloon.h"
 
 static void stats_add_vcpu(const Vcpu *vcpu, ControlStats *stats)
 {
@@ -25,6 +26,8 @@ static ControlDevice device_kind(const VirtioDevice *device)
                 return CONTROL_DEVICE_VSOCK;
         case VIRTIO_ID_9P:
                 return CONTROL_DEVICE_P9;
+        case VIRTIO_ID_BALLOON:
+                return CONTROL_DEVICE_BALLOON;
         }
         return CONTROL_DEVICE_RNG;
 }
@@ -45,11 +48,27 @@ static void stats_add_device(uint32_t slot, const VirtioDevice *device, ControlS
         };
 }
 
+/* As long as no device says more. */
+static ControlMemoryStats stats_memory(const Machine *machine)
+{
+        return (ControlMemoryStats){
+                .boot_bytes = guest_memory_size(&machine->memory),
+                .free = UINT64_MAX,
+                .available = UINT64_MAX,
+                .total = UINT64_MAX,
+                .caches = UINT64_MAX,
+                .major_faults = UINT64_MAX,
+                .minor_faults = UINT64_MAX,
+                .swap_in = UINT64_MAX,
+                .swap_out = UINT64_MAX,
+        };
+}
+
 void machine_get_stats(Machine *machine, ControlStats *ret)
 {
         uint64_t all;
 
-        *ret = (ControlStats){.vcpus = machine->n_vcpus};
+        *ret = (ControlStats){.vcpus = machine->n_vcpus, .memory = stats_memory(machine)};
         /* Those that were taken out, too: what they did is counted for ever. */
         for (unsigned i = 0; machine->vcpus && i < machine->max_vcpus; i++)
                 stats_add_vcpu(&machine->vcpus[i], ret);
@@ -58,9 +77,11 @@ void machine_get_stats(Machine *machine, ControlStats *ret)
         if (machine->console.fd >= 0)
                 console_count(&machine->console, &ret->console_bytes, &ret->console_dropped);
         for (unsigned i = 0; i < machine->slots.n; i++) {
-                const VirtioDevice *device = virtio_slots_device(&machine->slots, i);
+                VirtioDevice *device = virtio_slots_device(&machine->slots, i);
 
                 if (device)
                         stats_add_device(i, device, ret);
+                if (virtio_device_is_balloon(device))
+                        virtio_balloon_get_stats(device, &ret->memory);
         }
 }

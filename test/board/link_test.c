@@ -336,6 +336,55 @@ static uint32_t ask_unbind(uint32_t slot, const char *name)
         return ask_with(&message, NULL, 0);
 }
 
+static uint32_t ask_resize(uint32_t slot, uint64_t bytes)
+{
+        ControlMessage message = {
+                .type = CONTROL_RESIZE,
+                .resize = {.slot = slot, .bytes = bytes},
+        };
+
+        return ask_with(&message, NULL, 0);
+}
+
+static void check_memory(uint32_t slot, uint64_t requested, uint64_t actual)
+{
+        ControlMessage message = next();
+
+        unit_assert_int(message.type, CONTROL_MEMORY);
+        unit_assert_int(message.memory.slot, slot);
+        unit_assert_int(message.memory.requested_bytes, requested);
+        unit_assert_int(message.memory.actual_bytes, actual);
+}
+
+/* The guest's word is told at once, then together with what it says a little later. */
+static void test_balloon(void)
+{
+        uint32_t pages[] = {10, 20, 30};
+        VirtioDevice *device;
+
+        begin();
+        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 0), EINVAL);
+        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 0), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 1), 0);
+        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 2), EEXIST);
+        unit_assert_int(ask_resize(1, 16 << 20), 0);
+        unit_assert_int(ask_resize(1, 33 << 20), EINVAL);
+        unit_assert_int(ask_resize(0, 0), EINVAL);
+        unit_assert_int(ask_resize(2, 0), ENODEV);
+        unit_assert_int(ask_resize(UINT32_MAX, 0), ENODEV);
+        device = virtio_slots_device(&vmm->machine.slots, 1);
+        for (unsigned i = 0; i < 3; i++)
+                device->ops->config_write(device, 4, &pages[i], sizeof(pages[i]));
+        check_memory(1, 16 << 20, 10 * 4096);
+        check_memory(1, 16 << 20, 30 * 4096);
+        unit_assert_int(ask_removal(1), 0);
+        unit_assert_int(ask_resize(1, 0), ENODEV);
+        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 2), 0);
+        check_stops();
+        end();
+}
+
 static void test_binds(void)
 {
         begin();
@@ -521,6 +570,7 @@ static const UnitTest tests[] = {
         UNIT_TEST(test_hang_up),
         UNIT_TEST(test_bad_configuration),
         UNIT_TEST(test_devices),
+        UNIT_TEST(test_balloon),
         UNIT_TEST(test_binds),
         UNIT_TEST(test_throttle),
         UNIT_TEST(test_disks),

@@ -1,6 +1,7 @@
 /*
- * A driver of one device's queue 0, for tests: rings and buffers in guest memory, no transport. One
- * thread: driver_step() runs the device's loop.
+ * A driver of one queue of a device, for tests: rings and buffers in guest memory, no transport. One
+ * thread: driver_step() runs the device's loop. A device with more queues has a Driver for each; that of
+ * queue 0 is plugged first, started last and unplugged last.
  */
 #pragma once
 
@@ -23,6 +24,7 @@ typedef struct Driver {
         GuestMemory *memory;
         uint64_t base; /* of the rings: descriptors, available, used, a page each */
         VirtioDevice *device;
+        unsigned queue;
         LoopFd kick;
         atomic_uint interrupt_status;
         uint16_t available, used; /* indices */
@@ -55,29 +57,62 @@ static inline int driver_on_kick(LoopFd *source, uint32_t events)
         uint64_t n;
 
         unit_assert_int(read(source->fd, &n, sizeof(n)), sizeof(n));
-        return virtio_device_notify(driver->device, 0);
+        return virtio_device_notify(driver->device, driver->queue);
+}
+
+/* Clears the rings and has the queue ready. */
+static inline void driver_prepare(Driver *driver)
+{
+        VirtioQueue *queue = &driver->device->queues[driver->queue];
+
+        memset(driver_at(driver, driver->base, 3 * 4096), 0, 3 * 4096);
+        driver->available = driver->used = 0;
+        queue->state.size = (uint16_t)(queue->size_max < DRIVER_ENTRIES ? queue->size_max
+                                                                        : DRIVER_ENTRIES);
+        queue->state.descriptors = driver->base;
+        queue->state.available = driver->base + 4096;
+        queue->state.used = driver->base + 8192;
+        queue->state.ready = true;
 }
 
 /* Brings @device to DRIVER_OK. Its loop must outlive the driver. */
 static inline void driver_start(Driver *driver, uint64_t features)
 {
         VirtioDevice *device = driver->device;
-        VirtioQueueState *state = &device->queues[0].state;
 
-        memset(driver_at(driver, driver->base, 3 * 4096), 0, 3 * 4096);
-        driver->available = driver->used = 0;
+        driver_prepare(driver);
         device->state.status = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER;
         unit_assert((features & ~device->features) == 0);
         device->state.driver_features = features;
         device->state.status |= VIRTIO_STATUS_FEATURES_OK;
-        state->size = (uint16_t)(device->queues[0].size_max < DRIVER_ENTRIES
-                                         ? device->queues[0].size_max
-                                         : DRIVER_ENTRIES);
-        state->descriptors = driver->base;
-        state->available = driver->base + 4096;
-        state->used = driver->base + 8192;
-        state->ready = true;
         unit_assert_int(virtio_device_activate(device), 0);
+}
+
+static inline void driver_wire_kick(Driver *driver)
+{
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+        unit_assert(fd >= 0);
+        driver->device->kick_fds[driver->queue] = fd;
+        unit_assert_int(
+                loop_fd_add(driver->device->loop, &driver->kick, fd, EPOLLIN, driver_on_kick), 0);
+}
+
+/* One more queue of a device that is plugged. */
+static inline void driver_plug_queue(Driver *driver, const Driver *first, uint64_t base,
+                                     unsigned queue)
+{
+        *driver = (Driver){
+                .memory = first->memory, .base = base, .device = first->device, .queue = queue};
+        driver_wire_kick(driver);
+}
+
+static inline void driver_unplug_queue(Driver *driver)
+{
+        int *fd = &driver->device->kick_fds[driver->queue];
+
+        loop_fd_remove(&driver->kick);
+        *fd = fd_close(*fd);
 }
 
 /* Wires @device as a slot would. */
@@ -85,13 +120,10 @@ static inline void driver_plug(Driver *driver, GuestMemory *memory, uint64_t bas
                                VirtioDevice *device)
 {
         *driver = (Driver){.memory = memory, .base = base, .device = device};
-        device->kick_fds[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         device->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         device->interrupt_status = &driver->interrupt_status;
-        unit_assert(device->kick_fds[0] >= 0 && device->interrupt_fd >= 0);
-        unit_assert_int(loop_fd_add(device->loop, &driver->kick, device->kick_fds[0], EPOLLIN,
-                                    driver_on_kick),
-                        0);
+        unit_assert(device->interrupt_fd >= 0);
+        driver_wire_kick(driver);
 }
 
 /* Undoes driver_plug() and frees the device. */
@@ -99,8 +131,7 @@ static inline void driver_unplug(Driver *driver)
 {
         VirtioDevice *device = driver->device;
 
-        loop_fd_remove(&driver->kick);
-        device->kick_fds[0] = fd_close(device->kick_fds[0]);
+        driver_unplug_queue(driver);
         device->interrupt_fd = fd_close(device->interrupt_fd);
         device->interrupt_status = NULL;
         virtio_device_free(device);
@@ -121,7 +152,7 @@ static inline void driver_describe(Driver *driver, unsigned index, uint64_t addr
 static inline void driver_offer(Driver *driver, uint16_t head)
 {
         uint64_t ring = driver->base + 4096;
-        uint16_t size = driver->device->queues[0].state.size;
+        uint16_t size = driver->device->queues[driver->queue].state.size;
 
         driver_put(driver, ring + 4 + 2ULL * (driver->available % size), head, 2);
         driver_put(driver, ring + 2, ++driver->available, 2);
@@ -143,7 +174,7 @@ static inline unsigned driver_used(Driver *driver)
 /* Takes the next chain back: its head, and how much was written. */
 static inline uint16_t driver_reap(Driver *driver, uint32_t *ret_written)
 {
-        uint16_t size = driver->device->queues[0].state.size;
+        uint16_t size = driver->device->queues[driver->queue].state.size;
         uint64_t entry = driver->base + 8192 + 4 + 8ULL * (driver->used % size);
 
         unit_assert(driver_used(driver) > 0);

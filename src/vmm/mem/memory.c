@@ -1,5 +1,6 @@
 /* Guest memory; see memory.h. */
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "vmm/mem/memory.h"
@@ -66,6 +67,17 @@ uint64_t guest_memory_size(const GuestMemory *memory)
         for (unsigned i = 0; i < memory->n_regions; i++)
                 size += memory->regions[i].size;
         return size;
+}
+
+uint64_t guest_memory_release(void *host, uint64_t size)
+{
+        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+        uint64_t skip = -(uintptr_t)host % page;
+
+        if (size < skip + page)
+                return 0;
+        size = (size - skip) / page * page;
+        return madvise((uint8_t *)host + skip, size, MADV_DONTNEED) < 0 ? 0 : size;
 }
 
 void *guest_memory_span(const GuestMemory *memory, uint64_t address, uint64_t length)

@@ -44,6 +44,12 @@ void guest_memory_done(GuestMemory *memory); /* harmless on an all-zero object *
 uint64_t guest_memory_size(const GuestMemory *memory);
 
 /*
+ * Gives the pages that lie whole in @size bytes at @host, which are a span, back to the host: from then
+ * on they are zeros and cost nothing until they are touched. Returns how many bytes that were.
+ */
+uint64_t guest_memory_release(void *host, uint64_t size);
+
+/*
  * The host address of @length bytes at guest address @address, all within one region; NULL if any
  * byte of them isn't memory. A @length of 0 is never valid.
  */

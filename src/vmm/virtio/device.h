@@ -38,6 +38,7 @@ enum {
         VIRTIO_ID_NONE = 0, /* an empty slot: the driver's probe ends with -ENODEV */
         VIRTIO_ID_BLOCK = 2,
         VIRTIO_ID_RNG = 4,
+        VIRTIO_ID_BALLOON = 5,
         VIRTIO_ID_9P = 9,
         VIRTIO_ID_VSOCK = 19,
 };

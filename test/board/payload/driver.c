@@ -12,10 +12,8 @@ static void write64(uint64_t address, uint64_t value)
         mmio_write(address + 4, (uint32_t)(value >> 32));
 }
 
-void driver_start(Driver *driver, uint64_t registers, Rings *rings, uint32_t features)
+void driver_begin(uint64_t registers, uint32_t features)
 {
-        *driver = (Driver){.registers = registers, .rings = rings};
-        fill(rings, 0, sizeof(*rings));
         mmio_write(registers + R_STATUS, 0);
         CHECK(mmio_read(registers + R_STATUS), 0);
         mmio_write(registers + R_STATUS, 1);
@@ -26,7 +24,13 @@ void driver_start(Driver *driver, uint64_t registers, Rings *rings, uint32_t fea
         mmio_write(registers + R_DRIVER_FEATURES, 1); /* VERSION_1 */
         mmio_write(registers + R_STATUS, 11);
         CHECK(mmio_read(registers + R_STATUS), 11);
-        mmio_write(registers + R_QUEUE_SELECT, 0);
+}
+
+void driver_add(Driver *driver, uint64_t registers, uint32_t queue, Rings *rings)
+{
+        *driver = (Driver){.registers = registers, .queue = queue, .rings = rings};
+        fill(rings, 0, sizeof(*rings));
+        mmio_write(registers + R_QUEUE_SELECT, queue);
         CHECK(mmio_read(registers + R_QUEUE_READY), 0);
         mmio_write(registers + R_QUEUE_SIZE, QUEUE_SIZE);
         write64(registers + R_DESCRIPTORS, (uint64_t)rings->descriptors);
@@ -34,7 +38,18 @@ void driver_start(Driver *driver, uint64_t registers, Rings *rings, uint32_t fea
         write64(registers + R_USED, (uint64_t)&rings->used);
         mmio_write(registers + R_QUEUE_READY, 1);
         CHECK(mmio_read(registers + R_QUEUE_READY), 1);
+}
+
+void driver_end(uint64_t registers)
+{
         mmio_write(registers + R_STATUS, 15);
+}
+
+void driver_start(Driver *driver, uint64_t registers, Rings *rings, uint32_t features)
+{
+        driver_begin(registers, features);
+        driver_add(driver, registers, 0, rings);
+        driver_end(registers);
 }
 
 void driver_describe(Driver *driver, unsigned index, const void *address, uint32_t length,
@@ -56,7 +71,7 @@ void driver_submit(Driver *driver, uint16_t head)
         __asm__ volatile("" : : : "memory");
         rings->available.index = ++driver->available;
         __asm__ volatile("" : : : "memory");
-        mmio_write(driver->registers + R_QUEUE_NOTIFY, 0);
+        mmio_write(driver->registers + R_QUEUE_NOTIFY, driver->queue);
 }
 
 void driver_wait(Driver *driver, uint16_t n)

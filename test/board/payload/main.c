@@ -79,5 +79,6 @@ void payload_main(const HandoffBlock *handoff)
         run(cases_p9, handoff);
         run(cases_p9_hostile, handoff);
         run(cases_smp, handoff);
+        run(cases_balloon, handoff);
         fail("no case has this name", 0);
 }

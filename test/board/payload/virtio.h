@@ -58,9 +58,15 @@ typedef struct Rings {
 
 typedef struct Driver {
         uint64_t registers;
+        uint32_t queue;
         Rings *rings;
         uint16_t available; /* the next index to publish */
 } Driver;
+
+/* The same in steps, for a device with more queues: each has a Driver of its own. */
+void driver_begin(uint64_t registers, uint32_t features);
+void driver_add(Driver *driver, uint64_t registers, uint32_t queue, Rings *rings);
+void driver_end(uint64_t registers);
 
 /* Resets the device and brings it to DRIVER_OK with queue 0 on @rings, which is cleared. */
 void driver_start(Driver *driver, uint64_t registers, Rings *rings, uint32_t features);

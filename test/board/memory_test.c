@@ -1,0 +1,95 @@
+/*
+ * Memory that comes and goes on the local /dev/kvm: what payload/balloon.c does to a balloon in slot 1.
+ * Argument: the payload's file. TAP; skips with a reason where there is no usable /dev/kvm.
+ */
+#include "base/log.h"
+#include "test/board/board.h"
+#include "vmm/virtio/balloon.h"
+
+#define SLOT 1
+
+static const char *payload;
+static unsigned changes;
+
+static void on_changed(void *userdata)
+{
+        changes++;
+}
+
+static void on_phase(Board *board, uint8_t phase)
+{
+        if (phase == 40)
+                unit_assert_int(virtio_balloon_resize(
+                                        virtio_slots_device(&board->machine.slots, SLOT), 1 << 20),
+                                0);
+}
+
+static void run(const char *name)
+{
+        Board *board = board_new(&(BoardConfig){.payload = payload, .name = name});
+        VirtioDevice *device;
+        ControlStats stats;
+        uint32_t slot;
+
+        unit_assert_int(
+                virtio_balloon_new(board->loop, &board->machine.memory, on_changed, NULL, &device),
+                0);
+        unit_assert_int(virtio_slots_plug(&board->machine.slots, SLOT, device, &slot), 0);
+        board->on_phase = on_phase;
+        changes = 0;
+        board_start(board);
+        board_wait(board, &board->ended);
+        if (board->reason != CONTROL_END_GUEST_RESET || strstr(board->text, "FAIL") ||
+            !strstr(board->text, "done\n"))
+                unit_fail("%s: %s; the console shows: %s", name, board->why, board->text);
+        machine_get_stats(&board->machine, &stats);
+        unit_assert_int(stats.memory.target_bytes, 1 << 20);
+        unit_assert_int(stats.memory.balloon_bytes, 4 * 4096);
+        unit_assert(stats.memory.reported_bytes >= 2 << 20);
+        unit_assert_int(stats.memory.stats_usec, 0);
+        unit_assert(changes > 0);
+        board_free(board);
+}
+
+static void test_balloon(void)
+{
+        run("balloon");
+}
+
+static void test_balloon_outside(void)
+{
+        run("balloon-outside");
+}
+
+static void test_balloon_own_rings(void)
+{
+        run("balloon-own-rings");
+}
+
+static void test_balloon_flood(void)
+{
+        run("balloon-flood");
+}
+
+static const UnitTest tests[] = {
+        UNIT_TEST(test_balloon),
+        UNIT_TEST(test_balloon_outside),
+        UNIT_TEST(test_balloon_own_rings),
+        UNIT_TEST(test_balloon_flood),
+};
+
+int main(int argc, char **argv)
+{
+        const char *missing = board_missing();
+
+        log_open("memory");
+        log_set_level(LOG_ERR);
+        if (argc != 2)
+                unit_fail("usage: %s PAYLOAD", argv[0]);
+        if (missing) {
+                printf("1..0 # SKIP %s\n", missing);
+                return 0;
+        }
+        payload = argv[1];
+        return unit_run(tests, ELEMENTSOF(tests));
+}
