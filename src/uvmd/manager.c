@@ -14,6 +14,7 @@
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/manager.h"
+#include "uvmd/net/network_worker.h"
 #include "uvmd/record.h"
 #include "uvmd/rundir.h"
 #include "uvmd/sandbox.h"
@@ -33,6 +34,9 @@ int manager_new(Manager **ret, const ManagerPaths *paths, uint32_t range_base, u
         r = idranges_new(&manager->ranges, range_base, range_count);
         if (r < 0)
                 return r;
+        r = id_generate(manager->instance);
+        if (r < 0)
+                return r;
         r = sd_event_default(&manager->event);
         if (r < 0)
                 return r;
@@ -48,6 +52,7 @@ Manager *manager_free(Manager *manager)
                 return NULL;
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 sandbox_free(sandbox);
+        worker_free(manager->network_sweep);
         volumes_free(manager);
         image_store_close(manager->images);
         idranges_free(manager->ranges);
@@ -86,7 +91,8 @@ static bool manager_is_idle(Manager *manager)
 {
         Sandbox *sandbox, *next;
 
-        if (image_store_is_busy(manager->images) || manager->n_volume_workers > 0)
+        if (image_store_is_busy(manager->images) || manager->n_volume_workers > 0 ||
+            manager->network_sweep)
                 return false;
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 if (sandbox->state != SANDBOX_CREATED && sandbox->state != SANDBOX_STOPPED)
@@ -175,6 +181,7 @@ static int manager_recover(Manager *manager)
         rundir_sweep(manager->paths.run_dir, manager_knows, manager);
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 sandbox_adopt(sandbox);
+        network_sweep(manager);
         return 0;
 }
 

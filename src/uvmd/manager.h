@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "base/parse.h"
 #include "uvmd/idrange.h"
 #include "uvmd/image/image.h"
 
@@ -24,6 +25,7 @@ typedef struct ManagerPaths {
 
 struct Manager {
         ManagerPaths paths;
+        char instance[ID_SIZE + 1]; /* random: tells what this uvmd wrote from what others did */
         sd_event *event;
         sd_bus *bus;
         IdRanges *ranges;
@@ -32,7 +34,8 @@ struct Manager {
         struct Volume *volumes;    /* hash by "UID/NAME" */
         unsigned n_volume_workers; /* that remove files */
         sd_event_source *volume_wake;
-        struct BusCallers *callers; /* see bus/call.c */
+        struct Worker *network_sweep; /* takes back what is left of networks; NULL: nothing is */
+        struct BusCallers *callers;   /* see bus/call.c */
         sd_event_source *idle;
 };
 

@@ -1,0 +1,291 @@
+/* Chains of CNI plugins; see cni_chain.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "uvmd/errors.h"
+#include "uvmd/json.h"
+#include "uvmd/net/cni_bridge.h"
+#include "uvmd/net/cni_chain.h"
+#include "uvmd/net/cni_config.h"
+#include "uvmd/net/cni_result.h"
+#include "uvmd/net/program.h"
+
+#define PLUGIN_PATH_MAX 512
+
+/* Keys of an entry. */
+#define ENTRY_LIST      "List"
+#define ENTRY_RUNTIME   "Runtime"
+#define ENTRY_RESULT    "Result"    /* of the last plugin that was done */
+#define ENTRY_NAMESPACE "Namespace" /* its path */
+
+typedef struct Chain {
+        Ledger *ledger;
+        const CniPaths *paths;
+        json_object *list, *runtime; /* borrowed from the entry */
+        const char *namespace;       /* "": it is gone */
+} Chain;
+
+/* ------------------------------------------------------------------ one plugin */
+
+/* The first of CNI_PATH that there is, in @ret. */
+static int plugin_find(const CniPaths *paths, const char *type, char *ret, size_t room,
+                       sd_bus_error *error)
+{
+        const char *at = paths->plugins;
+
+        while (*at) {
+                size_t size = strcspn(at, ":");
+                int n = snprintf(ret, room, "%.*s/%s", (int)size, at, type);
+
+                if (n > 0 && (size_t)n < room && access(ret, X_OK) == 0)
+                        return 0;
+                at += size + (at[size] == ':');
+        }
+        return error_set(error, -ENOENT, ERROR_NOT_SUPPORTED,
+                         "There is no CNI plugin \"%s\" in %s: install the package "
+                         "containernetworking-plugins, or the plugin.",
+                         type, paths->plugins);
+}
+
+/* What a plugin is told beside its input (specification 1.0.0, section 2), and nothing of ours. */
+typedef struct PluginEnvironment {
+        char *variables[8];
+        size_t n;
+} PluginEnvironment;
+
+static void plugin_environment_done(PluginEnvironment *environment)
+{
+        for (size_t i = 0; i < environment->n; i++)
+                free(environment->variables[i]);
+}
+
+static int plugin_environment(const Chain *chain, const char *command, PluginEnvironment *ret)
+{
+        const struct {
+                const char *name, *value;
+        } variables[] = {
+                {"CNI_COMMAND", command},
+                {"CNI_CONTAINERID", chain->ledger->id},
+                {"CNI_NETNS", chain->namespace},
+                {"CNI_IFNAME", chain->ledger->interface},
+                {"CNI_PATH", chain->paths->plugins},
+                {"CNI_ARGS", "IgnoreUnknown=1"},
+                {"PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"},
+        };
+
+        for (; ret->n < ELEMENTSOF(variables); ret->n++)
+                if (asprintf(&ret->variables[ret->n], "%s=%s", variables[ret->n].name,
+                             variables[ret->n].value) < 0)
+                        return -ENOMEM;
+        ret->variables[ret->n] = NULL;
+        return 0;
+}
+
+static int plugin_run(const Chain *chain, size_t i, const char *command, ProgramEnd *end,
+                      sd_bus_error *error)
+{
+        const char *type = cni_list_type(chain->list, i);
+        _cleanup_(plugin_environment_done) PluginEnvironment environment = {};
+        _cleanup_(json_putp) json_object *input = NULL;
+        json_object *previous = NULL;
+        char path[PLUGIN_PATH_MAX];
+        const char *arguments[] = {path, NULL};
+        Program program = {
+                .path = path,
+                .arguments = arguments,
+                .environment = (const char *const *)environment.variables,
+                .output_max = CNI_OUTPUT_MAX,
+        };
+        int r = plugin_find(chain->paths, type, path, sizeof(path), error);
+
+        if (r < 0)
+                return r;
+        json_object_object_get_ex(chain->ledger->entry, ENTRY_RESULT, &previous);
+        input = cni_plugin_config(chain->list, i, chain->runtime, previous);
+        if (!input || plugin_environment(chain, command, &environment) < 0)
+                return -ENOMEM;
+        program.input = json_object_to_json_string_ext(input, JSON_C_TO_STRING_PLAIN);
+        r = program_run(&program, end);
+        if (r == -EFBIG)
+                return error_set(error, r, ERROR_FAILED,
+                                 "The CNI plugin %s printed more than %d KiB.", type,
+                                 CNI_OUTPUT_MAX >> 10);
+        if (r < 0)
+                return error_set(error, r, ERROR_FAILED, "Can't run the CNI plugin %s: %s.", path,
+                                 strerror(-r));
+        if (end->status != 0)
+                return cni_error_explain(type, end->output, end->size, end->words, end->status,
+                                         error);
+        return 0;
+}
+
+static int plugin_add(const Chain *chain, size_t i, sd_bus_error *error)
+{
+        _cleanup_(program_end_done) ProgramEnd end = {};
+        json_object *result;
+        int r = plugin_run(chain, i, "ADD", &end, error);
+
+        if (r >= 0)
+                r = cni_result_parse(&result, end.output, end.size);
+        if (r == -EBADMSG)
+                return error_set(error, -EIO, ERROR_FAILED,
+                                 "The CNI plugin %s printed no result: \"%.200s\".",
+                                 cni_list_type(chain->list, i), end.output);
+        return r < 0 ? r : ledger_update(chain->ledger, ENTRY_RESULT, result);
+}
+
+/* ------------------------------------------------------------------ the chain */
+
+static bool is_namespace(const char *path)
+{
+        struct statfs st;
+
+        return path && statfs(path, &st) == 0 && st.f_type == NSFS_MAGIC;
+}
+
+/* From the entry, which may have been cut or edited. */
+static int chain_open(Chain *chain, Ledger *ledger, const CniPaths *paths)
+{
+        json_object *list, *namespace, *result;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = -EBADMSG;
+
+        *chain = (Chain){.ledger = ledger, .paths = paths, .namespace = ""};
+        if (!json_object_object_get_ex(ledger->entry, ENTRY_LIST, &list) ||
+            !json_object_object_get_ex(ledger->entry, ENTRY_RUNTIME, &chain->runtime) ||
+            !json_object_is_type(chain->runtime, json_type_object))
+                return r;
+        r = cni_list_new(&chain->list, list, "the entry", &error);
+        sd_bus_error_free(&error);
+        if (r < 0)
+                return r;
+        /* What was a whole list is taken as it is, and the entry goes on holding it. */
+        json_object_put(chain->list);
+        if (chain->list != list)
+                return -EBADMSG;
+        if (json_object_object_get_ex(ledger->entry, ENTRY_RESULT, &result) &&
+            cni_result_check(result) < 0)
+                json_object_object_del(ledger->entry, ENTRY_RESULT);
+        if (json_object_object_get_ex(ledger->entry, ENTRY_NAMESPACE, &namespace) &&
+            is_namespace(json_object_get_string(namespace)))
+                chain->namespace = json_object_get_string(namespace);
+        return 0;
+}
+
+/*
+ * Nobody in the namespace answers for the addresses, the guest does, and sees for itself whether they
+ * are free: waiting for the kernel's own detection would take a second or two.
+ */
+static int disable_detection(const char *namespace)
+{
+        static const char *const files[] = {"/proc/sys/net/ipv6/conf/all/accept_dad",
+                                            "/proc/sys/net/ipv6/conf/default/accept_dad"};
+        _cleanup_(fd_closep) int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        _cleanup_(fd_closep) int there = open(namespace, O_RDONLY | O_CLOEXEC);
+
+        if (own < 0 || there < 0 || setns(there, CLONE_NEWNET) < 0)
+                return errno_neg();
+        for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+                int fd = open(files[i], O_WRONLY | O_CLOEXEC);
+
+                /* A kernel without IPv6 has nothing to detect. */
+                if (fd >= 0 && write(fd, "0", 1) < 0)
+                        log_debug("Can't write %s: %s", files[i], strerror(errno));
+                fd_close(fd);
+        }
+        return setns(own, CLONE_NEWNET) < 0 ? errno_neg() : 0;
+}
+
+static json_object *entry_new(json_object *list, json_object *runtime, const char *namespace)
+{
+        json_object *entry = json_object_new_object();
+
+        json_object_object_add(entry, "Version", json_object_new_int(1));
+        json_object_object_add(entry, ENTRY_LIST, list);
+        json_object_object_add(entry, ENTRY_RUNTIME, runtime);
+        json_object_object_add(entry, ENTRY_NAMESPACE, json_object_new_string(namespace));
+        return entry;
+}
+
+/* All are there before anything is made. */
+static int check_plugins(const CniPaths *paths, json_object *list, sd_bus_error *error)
+{
+        char path[PLUGIN_PATH_MAX];
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < cni_list_count(list); i++)
+                r = plugin_find(paths, cni_list_type(list, i), path, sizeof(path), error);
+        return r;
+}
+
+static int chain_prepare(Ledger *ledger, const CniPaths *paths, const NetworkConfig *config,
+                         const char *namespace, sd_bus_error *error)
+{
+        _cleanup_(json_putp) json_object *list = NULL, *runtime = cni_runtime_new(config);
+        NetworkSpec spec;
+        int r = network_spec_parse(&spec, config->network);
+
+        if (r >= 0)
+                r = cni_find(&list, paths, &spec, error);
+        if (r >= 0)
+                r = cni_runtime_check(list, runtime, error);
+        if (r >= 0)
+                r = check_plugins(paths, list, error);
+        if (r >= 0 && strcmp(cni_list_text(list, 0, "bridge") ?: "", CNI_BRIDGE_DEVICE) == 0)
+                r = cni_bridge_check_host(list, error);
+        if (r >= 0)
+                r = disable_detection(namespace);
+        if (r < 0)
+                return r;
+        return ledger_write(ledger, entry_new(TAKE_PTR(list), TAKE_PTR(runtime), namespace));
+}
+
+int cni_chain_add(Ledger *ledger, const CniPaths *paths, const NetworkConfig *config,
+                  const char *namespace, sd_bus_error *error)
+{
+        Chain chain;
+        int r = chain_prepare(ledger, paths, config, namespace, error);
+
+        if (r < 0)
+                return r;
+        r = chain_open(&chain, ledger, paths);
+        for (size_t i = 0; r >= 0 && i < cni_list_count(chain.list); i++)
+                r = plugin_add(&chain, i, error);
+        if (r < 0) {
+                _cleanup_(sd_bus_error_free) sd_bus_error second = SD_BUS_ERROR_NULL;
+
+                if (cni_chain_delete(ledger, paths, &second) < 0)
+                        log_warning("Sandbox %s: what was made of the network %s is not all gone: "
+                                    "%s",
+                                    ledger->id, config->network, second.message ?: "");
+        }
+        return r;
+}
+
+int cni_chain_delete(Ledger *ledger, const CniPaths *paths, sd_bus_error *error)
+{
+        Chain chain;
+        int r = chain_open(&chain, ledger, paths), first = 0;
+
+        if (r < 0)
+                return error_set(error, r, ERROR_FAILED, "%s.json makes no sense.", ledger->path);
+        for (size_t i = cni_list_count(chain.list); i-- > 0;) {
+                _cleanup_(program_end_done) ProgramEnd end = {};
+
+                r = plugin_run(&chain, i, "DEL", &end, error);
+                if (r < 0 && first >= 0)
+                        first = r;
+        }
+        return first < 0 ? first : ledger_clear(ledger);
+}

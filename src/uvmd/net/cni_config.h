@@ -1,0 +1,46 @@
+/*
+ * Configurations of CNI networks (specification 1.0.0, "network configuration format") and what a
+ * plugin gets of them. Pure. A configuration is an administrator's file: it is checked so that a
+ * mistake in it is told as such.
+ */
+#pragma once
+
+#include <json-c/json.h>
+#include <systemd/sd-bus.h>
+
+#include "uvmd/net/network_config.h"
+
+#define CNI_PLUGINS_MAX 16
+#define CNI_VERSION     "1.0.0"
+
+/*
+ * Makes a list of what a file holds: a list (conflist), or one plugin's configuration (conf), which
+ * becomes a list of one. New object in *ret. 0, -EBADMSG with @error (which tells @file), or -ENOMEM.
+ */
+int cni_list_new(json_object **ret, json_object *file, const char *name, sd_bus_error *error);
+
+/* Of a list that cni_list_new() has made. Borrowed. */
+const char *cni_list_name(json_object *list);
+size_t cni_list_count(json_object *list);
+const char *cni_list_type(json_object *list, size_t i);
+
+/* The text of plugin @i's member @key, or NULL. Borrowed. */
+const char *cni_list_text(json_object *list, size_t i, const char *key);
+
+/*
+ * What is wanted for one sandbox, as the runtimeConfig of CONVENTIONS.md: portMappings, ips, mac.
+ * New object; NULL: out of memory.
+ */
+json_object *cni_runtime_new(const NetworkConfig *config);
+
+/* Whether some plugin of the list takes each of these. 0 or -EINVAL with @error. */
+int cni_runtime_check(json_object *list, json_object *runtime, sd_bus_error *error);
+
+/* What plugin @i reads: its configuration with name, version, its part of @runtime, and @previous
+ * (NULL: none) as prevResult. New object; NULL: out of memory. */
+json_object *cni_plugin_config(json_object *list, size_t i, json_object *runtime,
+                               json_object *previous);
+
+/* Subnets of the list's host-local ranges: calls @visit for each text. */
+void cni_list_subnets(json_object *list, void (*visit)(const char *subnet, void *userdata),
+                      void *userdata);

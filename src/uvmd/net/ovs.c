@@ -1,0 +1,277 @@
+/* Ports of Open vSwitch bridges; see ovs.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <net/if.h>
+#include <netlink/route/link/veth.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "uvmd/errors.h"
+#include "uvmd/json.h"
+#include "uvmd/net/netlink.h"
+#include "uvmd/net/ovs.h"
+#include "uvmd/net/program.h"
+
+#define OVS_OUTPUT_MAX 4096
+#define OVS_PORT_SIZE  16
+
+/* Keys of an entry. */
+#define ENTRY_BRIDGE "OvsBridge"
+#define ENTRY_PORT   "OvsPort"
+#define ENTRY_RESULT "Result"
+
+static const char *entry_text(json_object *entry, const char *key)
+{
+        json_object *value;
+
+        if (!json_object_object_get_ex(entry, key, &value) ||
+            !json_object_is_type(value, json_type_string))
+                return NULL;
+        return json_object_get_string(value);
+}
+
+bool ovs_owns(json_object *entry)
+{
+        return json_object_object_get_ex(entry, ENTRY_BRIDGE, NULL);
+}
+
+/* ------------------------------------------------------------------ ovs-vsctl */
+
+/* @arguments end in NULL. It waits for ovs-vswitchd itself, so no longer than --timeout. */
+static int vsctl(const char *const *arguments, sd_bus_error *error)
+{
+        static const char *const programs[] = {"/usr/bin/ovs-vsctl", "/usr/local/bin/ovs-vsctl"};
+        static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                                  NULL};
+        _cleanup_(program_end_done) ProgramEnd end = {};
+        const char *all[16] = {"ovs-vsctl", "--timeout=10"};
+        Program program = {
+                .arguments = all,
+                .environment = environment,
+                .output_max = OVS_OUTPUT_MAX,
+        };
+        int r = -ENOENT;
+
+        for (size_t n = 2; n + 1 < ELEMENTSOF(all) && *arguments; n++)
+                all[n] = *arguments++;
+        for (size_t i = 0; r == -ENOENT && i < ELEMENTSOF(programs); i++) {
+                program.path = programs[i];
+                r = program_run(&program, &end);
+        }
+        if (r == -ENOENT)
+                return error_set(error, r, ERROR_NOT_SUPPORTED,
+                                 "There is no ovs-vsctl here: install the package "
+                                 "openvswitch-switch.");
+        if (r < 0)
+                return error_set(error, r, ERROR_FAILED, "Can't run ovs-vsctl: %s.", strerror(-r));
+        if (end.status != 0)
+                return error_set(error, -EIO, ERROR_FAILED, "ovs-vsctl failed: %s.",
+                                 end.words[0] ? end.words : "it said nothing");
+        return 0;
+}
+
+/* ------------------------------------------------------------------ the pair */
+
+/* Unique among sandboxes and their interfaces; the same when it is made again. */
+static void port_name(const Ledger *ledger, char ret[OVS_PORT_SIZE])
+{
+        uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+        const char *parts[] = {ledger->id, ".", ledger->interface};
+
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+                for (const char *at = parts[i]; *at; at++)
+                        hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
+        snprintf(ret, OVS_PORT_SIZE, "uvm%011llx", (unsigned long long)hash & 0xfffffffffffULL);
+}
+
+static int set_mac(struct rtnl_link *link, const char *mac)
+{
+        _cleanup_(nl_addr_putp) struct nl_addr *address = NULL;
+        int r;
+
+        if (!mac)
+                return 0;
+        r = netlink_error(nl_addr_parse(mac, AF_LLC, &address));
+        if (r >= 0)
+                rtnl_link_set_addr(link, address);
+        return r;
+}
+
+/* Both ends at once, the other one where it belongs: nobody sees it on the host. */
+static int pair_add(struct nl_sock *socket, const char *port, const char *interface,
+                    const char *mac, int namespace)
+{
+        _cleanup_(rtnl_link_putp) struct rtnl_link *link = rtnl_link_veth_alloc();
+        _cleanup_(rtnl_link_putp) struct rtnl_link *peer = NULL;
+        int r;
+
+        if (!link)
+                return -ENOMEM;
+        rtnl_link_set_name(link, port);
+        rtnl_link_set_flags(link, IFF_UP);
+        peer = rtnl_link_veth_get_peer(link);
+        rtnl_link_set_name(peer, interface);
+        rtnl_link_set_ns_fd(peer, namespace);
+        r = set_mac(peer, mac);
+        return r < 0 ? r : netlink_error(rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL));
+}
+
+static int pair_delete(const char *port)
+{
+        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
+        _cleanup_(rtnl_link_putp) struct rtnl_link *link = rtnl_link_alloc();
+        int r = link ? netlink_open(&socket) : -ENOMEM;
+
+        if (r < 0)
+                return r;
+        rtnl_link_set_name(link, port);
+        r = netlink_error(rtnl_link_delete(socket, link));
+        return r == -ENODEV || r == -ENOENT ? 0 : r;
+}
+
+/* A socket stays in the namespace in which it was made. */
+static int open_socket_in(int namespace, struct nl_sock **ret)
+{
+        _cleanup_(fd_closep) int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        int r;
+
+        if (own < 0 || setns(namespace, CLONE_NEWNET) < 0)
+                return errno_neg();
+        r = netlink_open(ret);
+        if (setns(own, CLONE_NEWNET) < 0 && r >= 0)
+                r = errno_neg();
+        return r;
+}
+
+static int add_address(struct nl_sock *socket, int index, const char *text)
+{
+        _cleanup_(rtnl_addr_putp) struct rtnl_addr *address = rtnl_addr_alloc();
+        _cleanup_(nl_addr_putp) struct nl_addr *local = NULL;
+        int r = address ? netlink_error(nl_addr_parse(text, AF_UNSPEC, &local)) : -ENOMEM;
+
+        if (r < 0)
+                return r;
+        rtnl_addr_set_ifindex(address, index);
+        r = netlink_error(rtnl_addr_set_local(address, local));
+        /* The guest looks for itself whether it is free. */
+        if (nl_addr_get_family(local) == AF_INET6)
+                rtnl_addr_set_flags(address, IFA_F_NODAD);
+        return r < 0 ? r : netlink_error(rtnl_addr_add(socket, address, NLM_F_CREATE));
+}
+
+/* Addresses, then up: whoever watches the namespace sees it complete. */
+static int interface_set_up(int namespace, const char *interface, char *const *addresses)
+{
+        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
+        _cleanup_(rtnl_link_putp) struct rtnl_link *link = NULL, *change = rtnl_link_alloc();
+        int r = change ? open_socket_in(namespace, &socket) : -ENOMEM;
+
+        if (r >= 0)
+                r = netlink_error(rtnl_link_get_kernel(socket, 0, interface, &link));
+        for (; r >= 0 && addresses && *addresses; addresses++)
+                r = add_address(socket, rtnl_link_get_ifindex(link), *addresses);
+        if (r < 0)
+                return r;
+        rtnl_link_set_flags(change, IFF_UP);
+        return netlink_error(rtnl_link_change(socket, link, change, 0));
+}
+
+/* ------------------------------------------------------------------ the work */
+
+static json_object *one_named(const char *first, const char *second)
+{
+        json_object *array = json_object_new_array();
+
+        for (int i = 0; i < 2; i++) {
+                json_object *object = json_object_new_object();
+
+                json_object_object_add(object, "name",
+                                       json_object_new_string(i == 0 ? first : second));
+                json_object_array_add(array, object);
+        }
+        return array;
+}
+
+/* In the form of a CNI result, which is what everybody reads. */
+static json_object *make_result(const char *port, const char *interface, char *const *addresses)
+{
+        json_object *result = json_object_new_object(), *ips = json_object_new_array();
+
+        for (; addresses && *addresses; addresses++) {
+                json_object *ip = json_object_new_object();
+
+                json_object_object_add(ip, "address", json_object_new_string(*addresses));
+                json_object_object_add(ip, "interface", json_object_new_int(1));
+                json_object_array_add(ips, ip);
+        }
+        json_object_object_add(result, "cniVersion", json_object_new_string("1.0.0"));
+        json_object_object_add(result, "interfaces", one_named(port, interface));
+        json_object_object_add(result, "ips", ips);
+        return result;
+}
+
+static int ovs_make(Ledger *ledger, const NetworkConfig *config, const char *bridge,
+                    const char *port, const char *namespace, sd_bus_error *error)
+{
+        _cleanup_(fd_closep) int fd = open(namespace, O_RDONLY | O_CLOEXEC);
+        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
+        char id[ID_SIZE + 32];
+        const char *arguments[] = {"--",  "add-port",  bridge, port, "--",
+                                   "set", "Interface", port,   id,   NULL};
+        int r = fd < 0 ? errno_neg() : netlink_open(&socket);
+
+        snprintf(id, sizeof(id), "external_ids:uvm-id=%s", ledger->id);
+        if (r >= 0)
+                r = pair_add(socket, port, ledger->interface, config->mac, fd);
+        if (r < 0)
+                return error_set(error, r, ERROR_FAILED,
+                                 "Can't make a pair of interfaces for the bridge %s: %s.", bridge,
+                                 strerror(-r));
+        r = vsctl(arguments, error);
+        if (r >= 0)
+                r = interface_set_up(fd, ledger->interface, config->addresses);
+        return r < 0 ? r
+                     : ledger_update(ledger, ENTRY_RESULT,
+                                     make_result(port, ledger->interface, config->addresses));
+}
+
+int ovs_add(Ledger *ledger, const NetworkConfig *config, const char *namespace, sd_bus_error *error)
+{
+        json_object *entry = json_object_new_object();
+        char port[OVS_PORT_SIZE];
+        NetworkSpec spec;
+        int r = network_spec_parse(&spec, config->network);
+
+        port_name(ledger, port);
+        json_object_object_add(entry, ENTRY_BRIDGE, json_object_new_string(spec.name));
+        json_object_object_add(entry, ENTRY_PORT, json_object_new_string(port));
+        if (r >= 0)
+                r = ledger_write(ledger, entry);
+        if (r >= 0)
+                r = ovs_make(ledger, config, spec.name, port, namespace, error);
+        if (r < 0 && ledger->entry)
+                ovs_delete(ledger, NULL);
+        return r;
+}
+
+int ovs_delete(Ledger *ledger, sd_bus_error *error)
+{
+        const char *port = entry_text(ledger->entry, ENTRY_PORT);
+        const char *arguments[] = {"--", "--if-exists", "del-port", port, NULL};
+        int r, s;
+
+        if (!port || strncmp(port, "uvm", 3) != 0 || !agent_interface_name_is_valid(port))
+                return error_set(error, -EBADMSG, ERROR_FAILED, "%s.json makes no sense.",
+                                 ledger->path);
+        r = vsctl(arguments, error);
+        s = pair_delete(port);
+        if (r >= 0 && s < 0)
+                r = s;
+        return r < 0 ? r : ledger_clear(ledger);
+}
