@@ -84,7 +84,7 @@ static void write_clears_set_id(void)
         CHECK(mode_of("file") == 0777);
 }
 
-/* Root may do both, in either order, and what was written reaches the disk only later. */
+/* Root may do all of it, in any order, and what was written reaches the disk only later. */
 static void root_keeps_set_id(void)
 {
         int fd = posix_file("file", "text");
@@ -95,6 +95,10 @@ static void root_keeps_set_id(void)
         user_writes();
         CHECK(mode_of("file") == 06777);
         TRY(fsync(fd));
+        CHECK(mode_of("file") == 06777);
+        TRY(truncate("file", 1));
+        CHECK(mode_of("file") == 06777);
+        TRY(close(TRY(open("file", O_WRONLY | O_TRUNC))));
         CHECK(mode_of("file") == 06777);
 }
 

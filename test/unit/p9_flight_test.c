@@ -529,7 +529,54 @@ static void test_error(void)
         end();
 }
 
+static void set_mode(uint32_t fid, uint32_t mode)
+{
+        WireWriter *writer = begin_call(N_CALLS - 1, P9_TSETATTR);
+
+        wire_put_u32(writer, fid);
+        wire_put_u32(writer, P9_SET_MODE);
+        wire_put_u32(writer, mode);
+        for (unsigned i = 0; i < 2 + 2 * 5;
+             i++) /* owners; size and times, which are 64 bits wide */
+                wire_put_u32(writer, 0);
+        unit_assert(send_call(N_CALLS - 1));
+        unit_assert_int(result_of(N_CALLS - 1), 0);
+}
+
+static int mode_of(const char *name)
+{
+        struct stat st;
+
+        unit_assert_int(fstatat(guest.dir, name, &st, 0), 0);
+        return st.st_mode & 07777;
+}
+
+/* Set-id bits outlive writes of the pool, several at once, but not their end in between. The last
+ * test: it gives a capability up. */
+static void test_set_id(void)
+{
+        begin(false);
+        guest_drop_fsetid();
+        make_file("special", 10);
+        unit_assert_int(fchmodat(guest.dir, "special", 04755, 0), 0);
+        open_file(3, "special", NULL, O_WRONLY | P9_O_SYNC);
+        for (unsigned round = 0; round < 10; round++) {
+                for (unsigned i = 0; i < 8; i++)
+                        unit_assert(!start_io(i, P9_TWRITE, 3, i * 1000, 1000));
+                for (unsigned i = 0; i < 8; i++)
+                        wait_call(i);
+                unit_assert_int(mode_of("special"), 04755);
+        }
+        for (unsigned i = 0; i < 8; i++)
+                unit_assert(!start_io(i, P9_TWRITE, 3, i * 1000, 1000));
+        set_mode(3, 0755);
+        for (unsigned i = 0; i < 8; i++)
+                wait_call(i);
+        unit_assert_int(mode_of("special"), 0755);
+        end();
+}
+
 UNIT_MAIN(UNIT_TEST(test_beside), UNIT_TEST(test_write_and_fsync), UNIT_TEST(test_flush),
           UNIT_TEST(test_flush_stuck), UNIT_TEST(test_clunk), UNIT_TEST(test_version),
           UNIT_TEST(test_cancel), UNIT_TEST(test_tag_twice), UNIT_TEST(test_uncached),
-          UNIT_TEST(test_append), UNIT_TEST(test_error))
+          UNIT_TEST(test_append), UNIT_TEST(test_error), UNIT_TEST(test_set_id))

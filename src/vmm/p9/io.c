@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "vmm/p9/io.h"
 #include "vmm/p9/ops.h"
+#include "vmm/p9/set_id.h"
 
 /* Not in linux/magic.h. */
 #define P9_XFS_MAGIC 0x58465342U
@@ -42,7 +43,8 @@ typedef struct P9Io {
         P9Place place;
         bool is_endless; /* may wait for ever, and its turn is limited */
         bool is_in_pool;
-        List turn; /* in the flight's endless ones, until it is its turn */
+        bool keeps_set_id; /* p9_set_id_end() is due */
+        List turn;         /* in the flight's endless ones, until it is its turn */
 
         /* All that the thread looks at. */
         uint8_t type;
@@ -217,6 +219,8 @@ static void p9_io_end(P9Io *io)
         List *item;
 
         list_remove(&io->link);
+        if (io->keeps_set_id)
+                p9_set_id_end(io->fid->node, io->fd);
         p9_io_answer(io);
         while ((item = list_first(&io->flushes))) {
                 list_remove(item);
@@ -285,6 +289,8 @@ int p9_io_begin(P9Request *request, unsigned n_spans, size_t done)
         memcpy(io->spans, server->spans, n_spans * sizeof(io->spans[0]));
         list_init(&io->flushes);
         io->fid = p9_fid_ref(request->fid);
+        if (io->type == P9_TWRITE)
+                io->keeps_set_id = p9_set_id_begin(io->fid->node, io->fd);
         list_append(&server->flight.requests, &io->link);
         p9_io_submit(io);
         return P9_LATER;

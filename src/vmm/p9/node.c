@@ -251,9 +251,10 @@ int p9_node_note(P9Node *dir, const char *name, const struct statx *st, P9Node *
         P9Node *node = p9_tree_lookup(dir->tree, &identity);
         int r;
 
-        if (node)
+        if (node) {
                 p9_node_ref(node);
-        else {
+                node->mode = st->stx_mode;
+        } else {
                 r = p9_node_new(dir->tree, FD_NONE, st, &node);
                 if (r < 0)
                         return r;

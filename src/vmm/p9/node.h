@@ -46,14 +46,16 @@ typedef struct P9Node {
         char *name;            /* in @parent; NULL when @parent is */
         List lru;
         P9Identity identity;
-        P9Qid qid; /* for as long as the node lives, also where the identity changes */
-        int fd;    /* O_PATH, or FD_NONE */
-        uint32_t mode;
+        P9Qid qid;     /* for as long as the node lives, also where the identity changes */
+        int fd;        /* O_PATH, or FD_NONE */
+        uint32_t mode; /* the type for good, the rest as it was last seen or set */
         unsigned n_refs;
         unsigned n_users;                /* acquired and not yet released */
         unsigned n_open_children;        /* children with an fd */
         bool stale;                      /* the inode number belongs to another file now */
         unsigned n_files;                /* fids that have it open, as a file */
+        unsigned n_set_id;               /* changes of its data under way, set_id.h */
+        uint32_t set_id;                 /* the bits that these have to keep */
         struct P9LockOwner *lock_owners; /* owner.h: as long as there are such fids */
         struct P9Node *reopen;           /* the next one down, while a chain is reopened */
 } P9Node;

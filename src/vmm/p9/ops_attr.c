@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "vmm/p9/ops.h"
+#include "vmm/p9/set_id.h"
 
 static P9Time p9_time(const struct statx_timestamp *time)
 {
@@ -26,6 +27,7 @@ int p9_do_getattr(P9Request *request)
         r = p9_fd_stat(fd, &st);
         if (r < 0)
                 return r;
+        request->fid->node->mode = st.stx_mode;
         attributes = (P9Attributes){
                 .valid = P9_STATS_BASIC,
                 .qid = request->fid->node->qid,
@@ -56,21 +58,25 @@ static int p9_set_size(P9Request *request, int fd)
         _cleanup_(fd_closep) int own = FD_NONE;
         uint64_t size = request->message.setattr.size;
         P9Fid *fid = request->fid;
+        bool keeps_set_id;
+        int r;
 
         if (size > INT64_MAX)
                 return -EINVAL;
         if (S_ISDIR(fid->node->mode))
                 return -EISDIR;
         if (fid->kind != P9_FID_FILE || fid->access == O_RDONLY) {
-                int r = S_ISREG(fid->node->mode)
-                                ? p9_tree_reopen(fid->node->tree, fd, O_WRONLY, &own)
-                                : -EINVAL;
-
+                r = S_ISREG(fid->node->mode) ? p9_tree_reopen(fid->node->tree, fd, O_WRONLY, &own)
+                                             : -EINVAL;
                 if (r < 0)
                         return r;
                 fd = own;
         }
-        return ftruncate(fd, (off_t)size) < 0 ? errno_neg() : 0;
+        keeps_set_id = p9_set_id_begin(fid->node, fd);
+        r = ftruncate(fd, (off_t)size) < 0 ? errno_neg() : 0;
+        if (keeps_set_id)
+                p9_set_id_end(fid->node, fd);
+        return r;
 }
 
 /* Also for a change of ctime alone: a chown() to nobody in particular does it. */
@@ -97,6 +103,7 @@ static int p9_set_mode(P9Request *request, int fd)
         p9_proc_name(fd, name);
         if (fchmodat(node->tree->proc_fd, name, request->message.setattr.mode & 07777, 0) < 0)
                 return errno_neg();
+        p9_set_id_note(node, request->message.setattr.mode);
         return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "vmm/p9/ops.h"
+#include "vmm/p9/set_id.h"
 
 #define P9_SET_ID_BITS (S_ISUID | S_ISGID)
 
@@ -31,16 +32,38 @@ static int p9_open_flags(uint32_t flags)
         return result;
 }
 
+/* With O_TRUNC in two steps where p9_set_id_begin() needs an fd in between. */
+static int p9_node_open_or_empty(P9Node *node, int flags, int *ret_fd)
+{
+        _cleanup_(fd_closep) int fd = FD_NONE;
+        bool keeps_set_id;
+        int r;
+
+        if (!(flags & O_TRUNC) || (flags & O_ACCMODE) == O_RDONLY || !p9_set_id_is_on(node))
+                return p9_node_open(node, flags, ret_fd);
+        r = p9_node_open(node, flags & ~O_TRUNC, &fd);
+        if (r < 0)
+                return r;
+        keeps_set_id = p9_set_id_begin(node, fd);
+        r = ftruncate(fd, 0) < 0 ? errno_neg() : 0;
+        if (keeps_set_id)
+                p9_set_id_end(node, fd);
+        if (r < 0)
+                return r;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
 static int p9_fid_open(P9Request *request, P9Node *node, int flags, int *ret_fd)
 {
         int r = p9_fid_may_open(&request->server->fids);
 
         if (r < 0)
                 return r;
-        r = p9_node_open(node, flags, ret_fd);
+        r = p9_node_open_or_empty(node, flags, ret_fd);
         /* O_NOATIME is for owners; without it the file is read all the same. */
         if (r == -EPERM && (flags & O_NOATIME))
-                r = p9_node_open(node, flags & ~O_NOATIME, ret_fd);
+                r = p9_node_open_or_empty(node, flags & ~O_NOATIME, ret_fd);
         return r;
 }
 
@@ -119,6 +142,7 @@ static int p9_claim(P9Request *request, P9Node *dir, const char *name, uint32_t 
                 unlinkat(dir->fd, name, S_ISDIR(mode) ? AT_REMOVEDIR : 0);
                 return r;
         }
+        p9_set_id_note(node, mode);
         *ret = TAKE_PTR(node);
         return 0;
 }
@@ -242,6 +266,7 @@ static int p9_claim_open(P9Request *request, P9Node *dir, const char *name, int 
                 unlinkat(dir->fd, name, 0);
                 return r;
         }
+        p9_set_id_note(node, mode);
         *ret = TAKE_PTR(node);
         return 0;
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "vmm/p9/ops.h"
+#include "vmm/p9/set_id.h"
 
 /* Room for any one entry; with less, getdents64() fails. */
 #define P9_GETDENTS_MIN ((size_t)512)
@@ -143,6 +144,7 @@ int p9_do_write(P9Request *request)
         P9Fid *fid = request->fid;
         uint64_t start;
         unsigned n_spans;
+        bool keeps_set_id;
         P9Speed *speed;
         ssize_t n;
 
@@ -157,10 +159,15 @@ int p9_do_write(P9Request *request)
         speed = p9_io_speed(server, fid);
         if (!p9_writes_at_once(fid, speed))
                 return p9_io_begin(request, n_spans, 0);
+        keeps_set_id = p9_set_id_begin(fid->node, fid->fd);
         start = clock_now_usec();
         n = pwritev2(fid->fd, server->spans, (int)n_spans, (off_t)request->message.io.offset, 0);
         if (n < 0)
-                return errno_neg();
+                n = errno_neg();
+        if (keeps_set_id)
+                p9_set_id_end(fid->node, fid->fd);
+        if (n < 0)
+                return (int)n;
         if (speed)
                 p9_io_note(speed, clock_now_usec() - start);
         wire_put_u32(&request->reply, (uint32_t)n);
