@@ -150,7 +150,8 @@ static inline void fuse_on_request(FuseServer *server, const uint8_t *bytes)
         struct fuse_attr_out attributes = {.attr = fuse_attributes(header->nodeid)};
         /* Each read and write comes here, none is answered by the page cache. */
         struct fuse_open_out opened = {.open_flags = FOPEN_DIRECT_IO};
-        struct fuse_statfs_out statfs = {.st = {.bsize = 4096, .namelen = 255}};
+        struct fuse_statfs_out statfs = {
+                .st = {.blocks = 1000, .bsize = 131072, .frsize = 512, .namelen = 255}};
 
         switch (header->opcode) {
         case FUSE_INIT:

@@ -337,6 +337,22 @@ static void test_write_and_fsync(void)
         end();
 }
 
+/* Blocks are counted in fragments, which need not be what is best to read at once. */
+static void test_statfs(void)
+{
+        WireReader body;
+
+        if (!begin(true))
+                return;
+        wire_put_u32(begin_call(0, P9_TSTATFS), 2);
+        unit_assert(send_call(0));
+        unit_assert_int(answer_of(0, &body), 0);
+        wire_get_u32(&body); /* the type */
+        unit_assert_int(wire_get_u32(&body), 512);
+        unit_assert_int(wire_get_u64(&body), 1000);
+        end();
+}
+
 /* One that has begun and takes notice of signals. */
 static void test_flush(void)
 {
@@ -576,7 +592,8 @@ static void test_set_id(void)
         end();
 }
 
-UNIT_MAIN(UNIT_TEST(test_beside), UNIT_TEST(test_write_and_fsync), UNIT_TEST(test_flush),
-          UNIT_TEST(test_flush_stuck), UNIT_TEST(test_clunk), UNIT_TEST(test_version),
-          UNIT_TEST(test_cancel), UNIT_TEST(test_tag_twice), UNIT_TEST(test_uncached),
-          UNIT_TEST(test_append), UNIT_TEST(test_error), UNIT_TEST(test_set_id))
+UNIT_MAIN(UNIT_TEST(test_beside), UNIT_TEST(test_write_and_fsync), UNIT_TEST(test_statfs),
+          UNIT_TEST(test_flush), UNIT_TEST(test_flush_stuck), UNIT_TEST(test_clunk),
+          UNIT_TEST(test_version), UNIT_TEST(test_cancel), UNIT_TEST(test_tag_twice),
+          UNIT_TEST(test_uncached), UNIT_TEST(test_append), UNIT_TEST(test_error),
+          UNIT_TEST(test_set_id))

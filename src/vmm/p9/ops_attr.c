@@ -169,7 +169,8 @@ int p9_do_statfs(P9Request *request)
         p9_put_statfs(&request->reply,
                       &(P9Statfs){
                               .type = P9_STATFS_TYPE,
-                              .block_size = (uint32_t)st.f_bsize,
+                              /* f_bsize is what is best to read at once: on FUSE another */
+                              .block_size = (uint32_t)(st.f_frsize ?: st.f_bsize),
                               .blocks = st.f_blocks,
                               .blocks_free = st.f_bfree,
                               .blocks_available = st.f_bavail,
