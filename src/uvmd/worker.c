@@ -150,15 +150,14 @@ static int worker_on_exit(sd_event_source *source, const siginfo_t *info, void *
         worker->pid = 0; /* sd-event has reaped it */
         if (buffer)
                 r = io_recv(worker->socket, buffer, WORKER_MESSAGE_MAX, &message);
-        if (r >= 0 && message.size == 0)
-                r = -ECANCELED;
-        if (r >= 0)
-                r = worker_decode(buffer, message.size, &error, &payload, &size);
-        if (r == -EAGAIN || r == -ECANCELED)
+        /* What the worker says itself may be -EAGAIN, too. */
+        if (r == -EAGAIN || (r >= 0 && message.size == 0))
                 r = error_set(&error, -ECANCELED, ERROR_FAILED,
                               "The worker \"%s\" died (%s %d) before it was done.", worker->name,
                               info->si_code == CLD_EXITED ? "exit code" : "signal",
                               info->si_status);
+        else if (r >= 0)
+                r = worker_decode(buffer, message.size, &error, &payload, &size);
         worker_finish(worker, r, &error, payload, size, &message);
         return 0;
 }
