@@ -18,6 +18,10 @@ const char setup_help[] = SETUP_HELP_PROCESS
         "      --sandbox NAME        put it into this sandbox instead of one of its own\n"
         "  -m, --memory SIZE         the guest's memory, e.g. 256m (128m)\n"
         "      --cpus N              CPUs; a fraction limits their time (1)\n"
+        "      --memory-limit SIZE   what update may make of the memory (the host's)\n"
+        "      --cpus-max N          and of the CPUs (as many as it has)\n"
+        "      --merge-pages         share equal pages with other guests (KSM: a side channel)\n"
+        "      --no-balloon          freed memory stays with the guest\n"
         "  -h, --hostname NAME       of the guest (the name)\n"
         "      --entrypoint COMMAND  instead of the image's\n"
         "      --read-only           no writable layer\n"
@@ -39,15 +43,10 @@ const char setup_help[] = SETUP_HELP_PROCESS
         "      --tmpfs DIR[:OPTIONS] a file system in memory\n"
         "      --cap-add CAPABILITY, --cap-drop CAPABILITY\n"
         "      --ulimit NAME=SOFT[:HARD]\n"
-        "      --pids-limit N        processes in the container\n"
         "      --stop-signal SIGNAL  what stop sends first (SIGTERM)\n"
         "  -l, --label K=V\n"
-        "      --log-driver DRIVER   journald or none\n"
-        "      --memory-max SIZE, --memory-high SIZE, --cpu-quota PERCENT%, --cpu-weight N,\n"
-        "      --io-weight N, --tasks-max N\n"
-        "      --device-read-bps DEVICE:RATE, --device-write-bps DEVICE:RATE,\n"
-        "      --device-read-iops DEVICE:RATE, --device-write-iops DEVICE:RATE\n"
-        "                            limits of the virtual machine's scope on the host\n"
+        "      --log-driver DRIVER   journald or none\n" LIMIT_ARGS_HELP_SCOPE
+                LIMIT_ARGS_HELP_CONTAINER
         "      --slice SLICE         where the scope goes (uvm.slice)\n"
         "      --firmware FILE       a firmware image made by uvm-mkfw\n"
         "      --kernel-arguments TEXT\n"
@@ -69,15 +68,8 @@ enum {
         OPT_CAP_ADD,
         OPT_CAP_DROP,
         OPT_ULIMIT,
-        OPT_PIDS_LIMIT,
         OPT_STOP_SIGNAL,
         OPT_LOG_DRIVER,
-        OPT_MEMORY_MAX,
-        OPT_MEMORY_HIGH,
-        OPT_CPU_QUOTA,
-        OPT_CPU_WEIGHT,
-        OPT_IO_WEIGHT,
-        OPT_TASKS_MAX,
         OPT_SLICE,
         OPT_FIRMWARE,
         OPT_KERNEL_ARGUMENTS,
@@ -85,7 +77,10 @@ enum {
         OPT_ENV_FILE,
         OPT_PRIVILEGED,
         OPT_DETACH_KEYS,
-        OPT_DEVICE_LIMIT, /* the first of SETUP_DEVICE_LIMITS_ */
+        OPT_MEMORY_LIMIT,
+        OPT_CPUS_MAX,
+        OPT_MERGE_PAGES,
+        OPT_NO_BALLOON,
 };
 
 #define SETUP_OPTIONS_PROCESS                                                                      \
@@ -108,6 +103,10 @@ static const struct option options_run[] = {
         {"sandbox", required_argument, NULL, OPT_SANDBOX},
         {"memory", required_argument, NULL, 'm'},
         {"cpus", required_argument, NULL, OPT_CPUS},
+        {"memory-limit", required_argument, NULL, OPT_MEMORY_LIMIT},
+        {"cpus-max", required_argument, NULL, OPT_CPUS_MAX},
+        {"merge-pages", no_argument, NULL, OPT_MERGE_PAGES},
+        {"no-balloon", no_argument, NULL, OPT_NO_BALLOON},
         {"hostname", required_argument, NULL, 'h'},
         {"entrypoint", required_argument, NULL, OPT_ENTRYPOINT},
         {"read-only", no_argument, NULL, OPT_READ_ONLY},
@@ -121,20 +120,9 @@ static const struct option options_run[] = {
         {"cap-add", required_argument, NULL, OPT_CAP_ADD},
         {"cap-drop", required_argument, NULL, OPT_CAP_DROP},
         {"ulimit", required_argument, NULL, OPT_ULIMIT},
-        {"pids-limit", required_argument, NULL, OPT_PIDS_LIMIT},
         {"stop-signal", required_argument, NULL, OPT_STOP_SIGNAL},
         {"label", required_argument, NULL, 'l'},
         {"log-driver", required_argument, NULL, OPT_LOG_DRIVER},
-        {"memory-max", required_argument, NULL, OPT_MEMORY_MAX},
-        {"memory-high", required_argument, NULL, OPT_MEMORY_HIGH},
-        {"cpu-quota", required_argument, NULL, OPT_CPU_QUOTA},
-        {"cpu-weight", required_argument, NULL, OPT_CPU_WEIGHT},
-        {"io-weight", required_argument, NULL, OPT_IO_WEIGHT},
-        {"tasks-max", required_argument, NULL, OPT_TASKS_MAX},
-        {"device-read-bps", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_READ_BPS},
-        {"device-write-bps", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_WRITE_BPS},
-        {"device-read-iops", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_READ_IOPS},
-        {"device-write-iops", required_argument, NULL, OPT_DEVICE_LIMIT + SETUP_WRITE_IOPS},
         {"slice", required_argument, NULL, OPT_SLICE},
         {"firmware", required_argument, NULL, OPT_FIRMWARE},
         {"kernel-arguments", required_argument, NULL, OPT_KERNEL_ARGUMENTS},
@@ -227,25 +215,6 @@ static int setup_count(const Verb *verb, const char *option, uint64_t min, uint6
         return 0;
 }
 
-/* "150%" of one CPU, as systemd takes it, to µs a second. */
-static int setup_cpu_quota(const Verb *verb, uint64_t *ret)
-{
-        char text[16];
-        size_t size = strlen(optarg);
-        uint64_t percent;
-
-        if (size < 2 || size > sizeof(text) || optarg[size - 1] != '%')
-                return verb_usage_error(verb, "--cpu-quota: \"%s\" is no share such as 50%%",
-                                        optarg);
-        memcpy(text, optarg, size - 1);
-        text[size - 1] = 0;
-        if (parse_u64(text, 1, 100000, &percent) < 0)
-                return verb_usage_error(verb, "--cpu-quota: \"%s\" is no share such as 50%%",
-                                        optarg);
-        *ret = percent * (USEC_PER_SEC / 100);
-        return 0;
-}
-
 static int setup_seconds(const Verb *verb, const char *option, uint64_t *ret)
 {
         uint64_t milli;
@@ -257,15 +226,17 @@ static int setup_seconds(const Verb *verb, const char *option, uint64_t *ret)
         return 0;
 }
 
-static int setup_parse_limit(Setup *setup, const Verb *verb, int option)
+static int setup_parse_size(Setup *setup, const Verb *verb, int option)
 {
+        int r = limit_args_take(&setup->limits, verb, option, optarg);
+
+        if (r >= 0)
+                return r;
         switch (option) {
         case 'm':
                 return setup_bytes(verb, "--memory", &setup->memory);
-        case OPT_MEMORY_MAX:
-                return setup_bytes(verb, "--memory-max", &setup->memory_max);
-        case OPT_MEMORY_HIGH:
-                return setup_bytes(verb, "--memory-high", &setup->memory_high);
+        case OPT_MEMORY_LIMIT:
+                return setup_bytes(verb, "--memory-limit", &setup->memory_limit);
         case OPT_STORAGE_SIZE:
                 return setup_bytes(verb, "--storage-size", &setup->storage_size);
         case OPT_CPUS:
@@ -273,25 +244,16 @@ static int setup_parse_limit(Setup *setup, const Verb *verb, int option)
                         return verb_usage_error(
                                 verb, "--cpus: \"%s\" is no number of CPUs up to 32", optarg);
                 return 0;
-        case OPT_CPU_QUOTA:
-                return setup_cpu_quota(verb, &setup->cpu_quota_usec);
-        case OPT_CPU_WEIGHT:
-                return setup_count(verb, "--cpu-weight", 1, 10000, &setup->cpu_weight);
-        case OPT_IO_WEIGHT:
-                return setup_count(verb, "--io-weight", 1, 10000, &setup->io_weight);
-        case OPT_TASKS_MAX:
-                return setup_count(verb, "--tasks-max", 1, UINT32_MAX, &setup->tasks_max);
-        case OPT_PIDS_LIMIT:
-                return setup_count(verb, "--pids-limit", 1, 4194304, &setup->pids_limit);
+        case OPT_CPUS_MAX:
+                return setup_count(verb, "--cpus-max", 1, 32, &setup->vcpus_max);
+        case OPT_MERGE_PAGES:
+                setup->merge_pages = true;
+                return 0;
+        case OPT_NO_BALLOON:
+                setup->no_balloon = true;
+                return 0;
         case OPT_BOOT_TIMEOUT:
                 return setup_seconds(verb, "--boot-timeout", &setup->boot_timeout_usec);
-        case OPT_DEVICE_LIMIT + SETUP_READ_BPS:
-        case OPT_DEVICE_LIMIT + SETUP_WRITE_BPS:
-        case OPT_DEVICE_LIMIT + SETUP_READ_IOPS:
-        case OPT_DEVICE_LIMIT + SETUP_WRITE_IOPS:
-                array_add(&setup->device_limits[option - OPT_DEVICE_LIMIT],
-                          &setup->n_device_limits[option - OPT_DEVICE_LIMIT], optarg);
-                return 0;
         default:
                 return client_fail("wrong arguments\nTry: uvmctl %s --help", verb->name);
         }
@@ -327,7 +289,7 @@ static int setup_parse_process(Setup *setup, const Verb *verb, int option)
                 setup->detach_keys = optarg;
                 return 0;
         default:
-                return setup_parse_limit(setup, verb, option);
+                return setup_parse_size(setup, verb, option);
         }
 }
 
@@ -408,11 +370,11 @@ int setup_parse(Setup *setup, const Verb *verb, int argc, char **argv, bool is_e
 {
         /* "+": what follows the image or container is the command's own. */
         const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:v:";
+        _cleanup_(freep) struct option *all = is_exec ? NULL : limit_args_join(options_run);
         int option;
 
         *setup = (Setup){0};
-        while ((option = getopt_long(argc, argv, shorts, is_exec ? options_exec : options_run,
-                                     NULL)) >= 0) {
+        while ((option = getopt_long(argc, argv, shorts, all ? all : options_exec, NULL)) >= 0) {
                 int r = setup_parse_option(setup, verb, option);
 
                 if (r)
@@ -439,6 +401,5 @@ void setup_done(Setup *setup)
         free(setup->cap_add);
         free(setup->cap_drop);
         free(setup->ulimits);
-        for (int i = 0; i < SETUP_DEVICE_LIMITS_; i++)
-                free(setup->device_limits[i]);
+        limit_args_done(&setup->limits);
 }

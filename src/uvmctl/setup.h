@@ -9,16 +9,8 @@
 
 #include "client/bus.h"
 #include "client/mount_spec.h"
+#include "uvmctl/limit_args.h"
 #include "uvmctl/verbs.h"
-
-/* The limits of block devices: bytes or operations a second. */
-typedef enum SetupDeviceLimit {
-        SETUP_READ_BPS,
-        SETUP_WRITE_BPS,
-        SETUP_READ_IOPS,
-        SETUP_WRITE_IOPS,
-        SETUP_DEVICE_LIMITS_,
-} SetupDeviceLimit;
 
 /* Strings are borrowed from the command line unless said otherwise. */
 typedef struct Setup {
@@ -29,11 +21,12 @@ typedef struct Setup {
         const char *firmware;
         const char *kernel_arguments;
         const char *slice;
-        uint64_t memory, memory_max, memory_high;
+        uint64_t memory, memory_limit;
         uint64_t milli_cpus;
-        uint64_t cpu_quota_usec, cpu_weight, tasks_max, io_weight;
+        uint64_t vcpus_max;
+        LimitArgs limits; /* of scope and container; owned */
         uint64_t boot_timeout_usec;
-        bool remove;
+        bool remove, merge_pages, no_balloon;
 
         /* the container or process */
         const char *entrypoint;
@@ -41,7 +34,6 @@ typedef struct Setup {
         const char *user;
         const char *log_driver;
         int stop_signal; /* 0: the image's */
-        uint64_t pids_limit;
         bool interactive, terminal, detach, read_only, privileged;
         const char *detach_keys;
         char **environment; /* owned, with its strings */
@@ -62,8 +54,6 @@ typedef struct Setup {
         size_t n_cap_drop;
         char **ulimits;
         size_t n_ulimits;
-        char **device_limits[SETUP_DEVICE_LIMITS_]; /* "DEVICE:RATE", checked when sent */
-        size_t n_device_limits[SETUP_DEVICE_LIMITS_];
 } Setup;
 
 #define SETUP_HELP_PROCESS                                                            \

@@ -150,39 +150,6 @@ static void dict_ulimits(Dict *dict, const Setup *setup)
         dict_close_array(dict);
 }
 
-/* "DEVICE:RATE" as (st); sizes may have a suffix. */
-static int append_device_limit(sd_bus_message *message, const char *text)
-{
-        const char *colon = strrchr(text, ':');
-        _cleanup_(freep) char *device = colon ? strndup(text, (size_t)(colon - text)) : NULL;
-        uint64_t rate;
-
-        if (!device || device[0] != '/' || parse_bytes(colon + 1, &rate) < 0 || rate == 0) {
-                client_warn("\"%s\" is not of the form DEVICE:RATE, such as /dev/vda:10m", text);
-                return -EINVAL;
-        }
-        return sd_bus_message_append(message, "(st)", device, rate);
-}
-
-static void dict_device_limits(Dict *dict, const Setup *setup)
-{
-        static const char *const keys[SETUP_DEVICE_LIMITS_] = {
-                [SETUP_READ_BPS] = "IOReadBandwidthMax",
-                [SETUP_WRITE_BPS] = "IOWriteBandwidthMax",
-                [SETUP_READ_IOPS] = "IOReadIOPSMax",
-                [SETUP_WRITE_IOPS] = "IOWriteIOPSMax",
-        };
-
-        for (int i = 0; i < SETUP_DEVICE_LIMITS_; i++) {
-                if (setup->n_device_limits[i] == 0)
-                        continue;
-                dict_open_array(dict, keys[i], "a(st)", "(st)");
-                for (size_t j = 0; j < setup->n_device_limits[i] && dict->r >= 0; j++)
-                        dict->r = append_device_limit(dict->message, setup->device_limits[i][j]);
-                dict_close_array(dict);
-        }
-}
-
 static void dict_firmware(Dict *dict, const Setup *setup)
 {
         _cleanup_(fd_closep) int fd = FD_NONE;
@@ -199,15 +166,27 @@ static void dict_firmware(Dict *dict, const Setup *setup)
         dict->r = sd_bus_message_append(dict->message, "{sv}", "Firmware", "h", fd);
 }
 
+static void dict_limits(Dict *dict, const Setup *setup, LimitTarget target)
+{
+        if (dict->r >= 0)
+                dict->r = limit_args_append(&setup->limits, target, dict->message);
+}
+
 /* --cpus 1.5 is two vCPUs that get one and a half CPU's time. */
 static void dict_cpus(Dict *dict, const Setup *setup)
 {
-        uint64_t quota = setup->cpu_quota_usec;
-
         dict_u32(dict, "VCPUs", (uint32_t)((setup->milli_cpus + 999) / 1000));
-        if (setup->milli_cpus % 1000 && !quota)
-                quota = setup->milli_cpus * (USEC_PER_SEC / 1000);
-        dict_u64(dict, "CPUQuotaPerSecUSec", quota);
+        dict_u32(dict, "VCPUsMax", (uint32_t)setup->vcpus_max);
+        if (setup->milli_cpus % 1000 &&
+            !limit_args_have_key(&setup->limits, LIMIT_OF_SCOPE, "CPUQuotaPerSecUSec"))
+                dict_u64(dict, "CPUQuotaPerSecUSec", setup->milli_cpus * (USEC_PER_SEC / 1000));
+}
+
+/* It is on unless it is turned off. */
+static void dict_balloon(Dict *dict, const Setup *setup)
+{
+        if (setup->no_balloon && dict->r >= 0)
+                dict->r = sd_bus_message_append(dict->message, "{sv}", "Balloon", "b", 0);
 }
 
 static void dict_terminal(Dict *dict, const Setup *setup)
@@ -262,12 +241,10 @@ int setup_append_sandbox(const Setup *setup, sd_bus_message *message)
         dict_u64(&dict, "BootTimeout", setup->boot_timeout_usec);
         dict_bool(&dict, "AutoRemove", setup->remove);
         dict_string(&dict, "Slice", setup->slice);
-        dict_u64(&dict, "MemoryMax", setup->memory_max);
-        dict_u64(&dict, "MemoryHigh", setup->memory_high);
-        dict_u64(&dict, "CPUWeight", setup->cpu_weight);
-        dict_u64(&dict, "IOWeight", setup->io_weight);
-        dict_u64(&dict, "TasksMax", setup->tasks_max);
-        dict_device_limits(&dict, setup);
+        dict_u64(&dict, "MemoryLimit", setup->memory_limit);
+        dict_bool(&dict, "MergePages", setup->merge_pages);
+        dict_balloon(&dict, setup);
+        dict_limits(&dict, setup, LIMIT_OF_SCOPE);
         dict_pairs(&dict, "Labels", setup->labels, setup->n_labels, '=');
         dict_close(&dict);
         return dict_status(&dict);
@@ -288,7 +265,7 @@ int setup_append_container(const Setup *setup, sd_bus_message *message, const ch
         dict_string(&dict, "Storage", setup->storage);
         dict_u64(&dict, "StorageSize", setup->storage_size);
         dict_pairs(&dict, "Tmpfs", setup->tmpfs, setup->n_tmpfs, ':');
-        dict_u64(&dict, "PidsMax", setup->pids_limit);
+        dict_limits(&dict, setup, LIMIT_OF_CONTAINER);
         dict_strings(&dict, "CapabilitiesAdd", setup->cap_add, setup->n_cap_add);
         dict_strings(&dict, "CapabilitiesDrop", setup->cap_drop, setup->n_cap_drop);
         dict_ulimits(&dict, setup);

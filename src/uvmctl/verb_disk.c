@@ -1,4 +1,4 @@
-/* uvmctl disk attach and detach, and update: devices of containers that are there. */
+/* uvmctl disk attach and detach: disks of containers that are there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,40 +71,6 @@ static int detach(int argc, char **argv)
         return r;
 }
 
-static int update(int argc, char **argv)
-{
-        static const struct option options[] = {{"throttle", required_argument, NULL, 't'}, {0}};
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(freep) char *path = NULL;
-        MountSpec specs[16] = {};
-        size_t n = 0;
-        int option, r = 0;
-
-        while (!r && (option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                _cleanup_(freep) char *error = NULL;
-
-                if (option != 't' || n == ELEMENTSOF(specs))
-                        r = verb_usage_error(&verb_update, "these options are not understood");
-                else if (mount_spec_parse_throttle(&specs[n++], optarg, &error) < 0)
-                        r = verb_usage_error(&verb_update, "--throttle: %s",
-                                             error ? error : "out of memory");
-        }
-        if (!r && (n == 0 || optind + 1 != argc))
-                r = verb_usage_error(&verb_update, "what is to change, of which container?");
-        if (!r)
-                r = client_bus_open(&bus);
-        if (!r)
-                r = disk_find(bus, argv[optind], &path);
-        for (size_t i = 0; i < n; i++) {
-                if (!r)
-                        r = mount_throttle(bus, path, &specs[i]);
-                mount_spec_done(&specs[i]);
-        }
-        if (!r)
-                puts(argv[optind]);
-        return r;
-}
-
 const Verb verb_disk_attach = {
         .name = "disk attach",
         .arguments = "CONTAINER PATH[:GUEST[:FS]][:ro]",
@@ -119,14 +85,4 @@ const Verb verb_disk_detach = {
         .arguments = "CONTAINER GUEST",
         .summary = "take a disk away from a container",
         .run = detach,
-};
-
-const Verb verb_update = {
-        .name = "update",
-        .arguments = "--throttle TARGET:LIMITS CONTAINER",
-        .summary = "change limits of a container",
-        .help = "      --throttle TARGET:bps=SIZE,iops=N[,bps-burst=SIZE][,iops-burst=N]\n"
-                "                  of a mount or disk, / for the root file system; TARGET:none\n"
-                "                  takes the limits away\n",
-        .run = update,
 };

@@ -26,8 +26,8 @@
 /* Where uvm-shim finds its end of the link. */
 #define BOOT_SHIM_FD 3
 
-/* vsock and rng, and what may be plugged in later; each slot costs the guest a probe at boot. */
-#define BOOT_SLOTS_BASE  2
+/* vsock, rng and balloon, and what may be plugged in later; each slot costs the guest a probe at boot. */
+#define BOOT_SLOTS_BASE  3
 #define BOOT_SLOTS_SPARE 5
 #define BOOT_SLOTS_MAX   32
 
@@ -247,6 +247,7 @@ static void boot_on_launch_reply(void *userdata, int r, const ShimReply *reply)
                 sandbox_fail(sandbox, r, NULL);
                 return;
         }
+        hotplug_on_launched(sandbox);
         HASH_ITER (hh, sandbox->containers, container, next) {
                 container_continue(container);
                 mounts_continue(container);
@@ -267,6 +268,7 @@ static void boot_plan(Sandbox *sandbox)
         Container *container, *next;
 
         sandbox->identity = false;
+        hotplug_plan(sandbox);
         HASH_ITER (hh, sandbox->containers, container, next) {
                 slots += 1 + upper_is_wanted(container) + mounts_count_directories(container);
                 sandbox->identity = sandbox->identity || mounts_need_identity(container);
@@ -277,13 +279,15 @@ static void boot_plan(Sandbox *sandbox)
 static void boot_fill_launch(const Sandbox *sandbox, ShimLaunch *launch)
 {
         *launch = (ShimLaunch){
-                .flags = sandbox->identity ? SHIM_LAUNCH_IDENTITY : 0,
+                .flags = (sandbox->identity ? SHIM_LAUNCH_IDENTITY : 0U) |
+                         (sandbox->config.merge_pages ? SHIM_LAUNCH_MERGE_PAGES : 0U),
                 .range_base = sandbox->range_base,
                 .range_size = IDRANGE_SIZE,
                 .vcpus = sandbox->config.vcpus,
-                .max_vcpus = sandbox->config.vcpus,
+                .max_vcpus = sandbox->hotplug.vcpus_max,
                 .slots = sandbox->slots,
                 .memory = sandbox->config.memory,
+                .memory_max = sandbox->hotplug.memory_limit,
                 .boot_usec = sandbox->config.boot_timeout,
                 .stop_usec = CONTAINER_GRACE_DEFAULT,
         };
@@ -392,6 +396,10 @@ int sandbox_start(Sandbox *sandbox, sd_bus_message *call, sd_bus_error *error)
                         return error_set(error, -EBUSY, ERROR_WRONG_STATE,
                                          "A mount is being attached: wait until AttachVolume has "
                                          "answered.");
+        r = admission_check(sandbox->manager, sandbox, sandbox->config.memory,
+                            sandbox->config.vcpus, error);
+        if (r < 0)
+                return r;
         sandbox_set_state(sandbox, SANDBOX_STARTING);
         bus_hold_call(&sandbox->start_calls, call);
         r = boot_begin(sandbox, &failure);

@@ -89,6 +89,11 @@ static bool is_label(const char *text)
 const Option sandbox_options[] = {
         SANDBOX("Memory", OPTION_U64, memory, .min = SANDBOX_MEMORY_MIN, .max = SANDBOX_MEMORY_MAX),
         SANDBOX("VCPUs", OPTION_U32, vcpus, .min = 1, .max = SANDBOX_VCPUS_MAX),
+        SANDBOX("MemoryLimit", OPTION_U64, memory_limit, .min = SANDBOX_MEMORY_MIN,
+                .max = SANDBOX_MEMORY_MAX),
+        SANDBOX("VCPUsMax", OPTION_U32, vcpus_max, .min = 1, .max = SANDBOX_VCPUS_MAX),
+        SANDBOX("Balloon", OPTION_BOOL, balloon, .is_on = true),
+        SANDBOX("MergePages", OPTION_BOOL, merge_pages),
         SANDBOX("Hostname", OPTION_STRING, hostname, .is_valid = is_hostname,
                 .expected = "a host name: letters, digits, '-' and '.', at most 63"),
         SANDBOX("Firmware", OPTION_FD, firmware),
@@ -201,6 +206,7 @@ void sandbox_config_init(SandboxConfig *config)
         *config = (SandboxConfig){
                 .memory = SANDBOX_MEMORY_DEFAULT,
                 .vcpus = 1,
+                .balloon = true,
                 .firmware = FD_NONE,
                 .boot_timeout = SANDBOX_BOOT_DEFAULT,
         };
@@ -249,6 +255,13 @@ int sandbox_config_check(SandboxConfig *config, sd_bus_error *error)
 {
         int r = limits_check(&config->limits, error);
 
+        if (config->memory_limit && config->memory > config->memory_limit)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "Memory must not be above MemoryLimit.");
+        if (config->vcpus_max && config->vcpus > config->vcpus_max)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "VCPUs must not be above VCPUsMax.");
+        config->memory_limit = config->memory_limit & ~(SANDBOX_MEMORY_STEP - 1);
         config->memory = (config->memory + SANDBOX_MEMORY_STEP - 1) & ~(SANDBOX_MEMORY_STEP - 1);
         return r < 0 ? r : sandbox_check_network(config, error);
 }

@@ -25,8 +25,9 @@
 #define CONTAINER_GRACE_DEFAULT (10 * 1000000ULL) /* µs from the stop signal to SIGKILL */
 
 typedef struct SandboxConfig {
-        uint64_t memory;
-        uint32_t vcpus;
+        uint64_t memory, memory_limit; /* limit 0: the host's */
+        uint32_t vcpus, vcpus_max;     /* max 0: no more */
+        bool balloon, merge_pages;
         char *hostname;
         int firmware; /* owned; FD_NONE: the installed one, or a copy beside the record */
         bool custom_firmware;

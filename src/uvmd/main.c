@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config.h"
 
@@ -86,6 +87,22 @@ static uint32_t setting(const char *name, uint32_t fallback)
         return fallback;
 }
 
+/* A ratio such as 1.5 in thousandths; 0 or "none": no limit. */
+static uint64_t setting_milli(const char *name, uint64_t fallback)
+{
+        const char *text = getenv(name);
+        uint64_t value;
+
+        if (!text || !text[0])
+                return fallback;
+        if (strcmp(text, "none") == 0)
+                return 0;
+        if (parse_milli(text, 1000000000, &value) >= 0)
+                return value;
+        log_warning("%s=%s is no ratio; %g is used", name, text, (double)fallback / 1000);
+        return fallback;
+}
+
 static int run(const ManagerPaths *paths)
 {
         _cleanup_(manager_freep) Manager *manager = NULL;
@@ -94,6 +111,10 @@ static int run(const ManagerPaths *paths)
 
         if (r < 0)
                 return log_error_errno(r, "Can't start (are UVM_ID_RANGE_BASE and _COUNT right?)");
+        manager->admission = (Admission){
+                .memory_milli = setting_milli("UVM_MEMORY_OVERCOMMIT", ADMISSION_MEMORY_DEFAULT),
+                .cpu_milli = setting_milli("UVM_CPU_OVERCOMMIT", ADMISSION_CPU_DEFAULT),
+        };
         r = manager_start(manager);
         return r < 0 ? r : manager_run(manager);
 }

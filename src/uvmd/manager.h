@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/parse.h"
+#include "uvmd/admission.h"
 #include "uvmd/idrange.h"
 #include "uvmd/image/image.h"
 
@@ -29,6 +30,7 @@ struct Manager {
         sd_event *event;
         sd_bus *bus;
         IdRanges *ranges;
+        Admission admission; /* set by whoever makes the manager */
         ImageStore *images;
         Sandbox *sandboxes;        /* hash by id */
         struct Volume *volumes;    /* hash by "UID/NAME" */

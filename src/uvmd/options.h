@@ -42,6 +42,7 @@ typedef struct Option {
         OptionType type;
         size_t offset;
         uint64_t min, max;              /* inclusive; max 0 is "the type's" */
+        bool is_on;                     /* BOOL: true where nothing is given */
         bool unlimited;                 /* U64: UINT64_MAX may be given whatever the range */
         bool (*is_valid)(const char *); /* strings, items and keys of maps; NULL: any */
         const char *expected;           /* … what they must be, for the message */

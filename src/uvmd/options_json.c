@@ -55,7 +55,8 @@ static json_object *value_to_json(const Option *option, const void *source)
 
         switch (option->type) {
         case OPTION_BOOL:
-                return *(const bool *)at ? json_object_new_boolean(1) : NULL;
+                return *(const bool *)at != option->is_on ? json_object_new_boolean(!option->is_on)
+                                                          : NULL;
         case OPTION_I32:
                 return *(const int32_t *)at ? json_object_new_int64(*(const int32_t *)at) : NULL;
         case OPTION_U32:

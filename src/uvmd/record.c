@@ -146,6 +146,9 @@ json_object *record_to_json(const Sandbox *sandbox)
         add_u64(json, "NextToken", sandbox->next_token);
         add_u64(json, "NextMount", sandbox->next_mount);
         add_u64(json, "Slots", sandbox->slots);
+        add_u64(json, "BootMemory", sandbox->hotplug.boot_memory);
+        add_u64(json, "BootMemoryLimit", sandbox->hotplug.memory_limit);
+        add_u64(json, "BootVCPUsMax", sandbox->hotplug.vcpus_max);
         if (sandbox->binds.state == BINDS_PLUGGED)
                 json_object_object_add(json, "BindsSlot",
                                        json_object_new_uint64(sandbox->binds.slot));
@@ -399,6 +402,9 @@ static int sandbox_from_json(Sandbox *sandbox, json_object *json)
         sandbox->next_token = MAX(get_u64(json, "NextToken"), 1ULL);
         sandbox->next_mount = (uint32_t)get_u64(json, "NextMount");
         sandbox->slots = (uint32_t)get_u64(json, "Slots");
+        sandbox->hotplug.boot_memory = get_u64(json, "BootMemory");
+        sandbox->hotplug.memory_limit = get_u64(json, "BootMemoryLimit");
+        sandbox->hotplug.vcpus_max = (uint32_t)get_u64(json, "BootVCPUsMax");
         sandbox->identity = get_bool(json, "Identity");
         if (json_object_object_get_ex(json, "BindsSlot", NULL)) {
                 sandbox->binds.state = BINDS_PLUGGED;

@@ -127,6 +127,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         bus_answer_all(&sandbox->stop_calls, -ECANCELED, NULL);
         HASH_DEL(sandbox->manager->sandboxes, sandbox);
         shim_link_free(TAKE_PTR(sandbox->link));
+        hotplug_on_guest_gone(sandbox);
         unit_free(sandbox->unit);
         sd_event_source_disable_unref(sandbox->leader_source);
         sd_event_source_disable_unref(sandbox->grace);
@@ -175,7 +176,7 @@ Container *sandbox_find_container(Sandbox *sandbox, const char *name_or_id)
 /* vsock and rng, the root file systems, what is mounted. */
 unsigned sandbox_count_slots(const Sandbox *sandbox)
 {
-        unsigned n = 2 + (sandbox->binds.state != BINDS_ABSENT);
+        unsigned n = 2 + (sandbox->binds.state != BINDS_ABSENT) + hotplug_count_slots(sandbox);
         Container *container, *next;
 
         HASH_ITER (hh, sandbox->containers, container, next)
@@ -314,6 +315,7 @@ static void sandbox_gone(Sandbox *sandbox)
         sandbox->range_base = 0;
         sandbox->leader = 0;
         sandbox->launched = sandbox->booted = sandbox->identity = false;
+        hotplug_on_guest_gone(sandbox);
         if (failed)
                 sandbox_explain_failure(sandbox);
         if (sandbox->reason == SANDBOX_REASON_NONE)

@@ -16,6 +16,7 @@
 #include "uvmd/binds.h"
 #include "uvmd/configuration.h"
 #include "uvmd/container.h"
+#include "uvmd/hotplug.h"
 #include "uvmd/manager.h"
 #include "uvmd/process.h"
 #include "uvmd/shim_link.h"
@@ -105,6 +106,7 @@ struct Sandbox {
 
         bool identity;  /* the monitor maps all ids to themselves: SHIM_LAUNCH_IDENTITY */
         uint32_t slots; /* of the board */
+        Hotplug hotplug;
         Binds binds;
         uint32_t next_mount;
 

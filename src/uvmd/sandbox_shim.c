@@ -78,6 +78,7 @@ static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
                 return;
         }
         sandbox->launched = sandbox->booted = true;
+        hotplug_adopt(sandbox);
         sandbox_on_shim_state(sandbox, &hello->status);
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (sandbox->state == SANDBOX_RUNNING)
@@ -104,6 +105,9 @@ static void sandbox_on_message(void *userdata, const ShimMessage *message)
                 if (task)
                         task_update(task, &message->process);
                 break;
+        case SHIM_MEMORY:
+                hotplug_on_memory(sandbox, &message->memory);
+                break;
         case SHIM_SYNCED:
         case SHIM_AGENT_EVENT:
         case SHIM_REPLY:
@@ -127,7 +131,6 @@ static void sandbox_on_message(void *userdata, const ShimMessage *message)
         case SHIM_SET_VCPUS:
         case SHIM_RESIZE:
         case SHIM_SET_LINK:
-        case SHIM_MEMORY:
                 break;
         }
 }

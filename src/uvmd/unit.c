@@ -348,6 +348,8 @@ static int read_stat(sd_bus_message *reply, const char *name, UnitStats *stats)
         for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
                 if (strcmp(numbers[i].name, name) == 0)
                         return sd_bus_message_read(reply, "v", "t", numbers[i].into);
+        if (strcmp(name, "ControlGroup") == 0)
+                return sd_bus_message_read(reply, "v", "s", &stats->control_group);
         r = limits_read_unit(reply, name, &stats->limits);
         return r == 0 ? sd_bus_message_skip(reply, "v") : r;
 }
@@ -378,7 +380,8 @@ static int unit_on_stats(sd_bus_message *reply, void *userdata, sd_bus_error *re
         StatsRequest *request = userdata;
         UnitStats stats;
 
-        memset(&stats, 0xff, offsetof(UnitStats, limits));
+        memset(&stats, 0xff, offsetof(UnitStats, control_group));
+        stats.control_group = NULL;
         stats.limits = (UnitLimits){};
         if (!sd_bus_message_is_method_error(reply, NULL))
                 read_stats(reply, &stats);

@@ -21,7 +21,8 @@ typedef void (*UnitEndHandler)(void *userdata, const char *result);
 typedef struct UnitStats {
         uint64_t cpu_nsec, memory, tasks; /* UINT64_MAX: unknown */
         uint64_t read_bytes, write_bytes, read_ops, write_ops;
-        UnitLimits limits; /* that the unit has now, tidied; borrowed */
+        const char *control_group; /* its path; NULL: unknown; borrowed */
+        UnitLimits limits;         /* that the unit has now, tidied; borrowed */
 } UnitStats;
 typedef void (*UnitStatsHandler)(void *userdata, const UnitStats *stats);
 

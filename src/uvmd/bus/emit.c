@@ -57,6 +57,15 @@ void bus_emit_sandbox_changed(const Sandbox *sandbox)
                                  "Leader");
 }
 
+void bus_emit_sandbox_resized(const Sandbox *sandbox)
+{
+        _cleanup_(freep) char *path = sandbox_path(sandbox);
+
+        if (path)
+                emit_invalidated(sandbox->manager->bus, path, BUS_SANDBOX, "VCPUs", "Memory",
+                                 "MemoryActual");
+}
+
 void bus_emit_sandbox_removed(const Sandbox *sandbox)
 {
         _cleanup_(freep) char *path = sandbox_path(sandbox);

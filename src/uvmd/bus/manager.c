@@ -48,6 +48,8 @@ static int create_sandbox(BusCall *call, void *object, sd_bus_error *error)
         if (r >= 0)
                 r = check_sandbox_name(call, name, error);
         if (r >= 0)
+                r = admission_check(call->manager, NULL, config.memory, config.vcpus, error);
+        if (r >= 0)
                 r = sandbox_new(&sandbox, call->manager, call->uid, name, &config, error);
         if (r < 0)
                 return r;

@@ -118,6 +118,24 @@ static int exec(BusCall *call, void *object, sd_bus_error *error)
 }
 BUS_METHOD(exec, BUS_ACTION_EXEC, bus_find_sandbox, MANAGER)
 
+static int set_vcpus(BusCall *call, void *object, sd_bus_error *error)
+{
+        uint32_t vcpus;
+        int r = sd_bus_message_read(call->message, "u", &vcpus);
+
+        return r < 0 ? r : hotplug_set_vcpus(object, vcpus, call->message, error);
+}
+BUS_METHOD(set_vcpus, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
+
+static int set_memory(BusCall *call, void *object, sd_bus_error *error)
+{
+        uint64_t bytes;
+        int r = sd_bus_message_read(call->message, "t", &bytes);
+
+        return r < 0 ? r : hotplug_set_memory(object, bytes, call->message, error);
+}
+BUS_METHOD(set_memory, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
+
 static int set_limits(BusCall *call, void *object, sd_bus_error *error)
 {
         _cleanup_(limits_done) UnitLimits limits = {};
@@ -183,6 +201,8 @@ static int get_u32(sd_bus *bus, const char *path, const char *interface, const c
                 value = (uint32_t)sandbox->leader;
         else if (strcmp(property, "VCPUs") == 0)
                 value = sandbox->config.vcpus;
+        else if (strcmp(property, "VCPUsMax") == 0)
+                value = hotplug_vcpus_max(sandbox);
         return sd_bus_message_append(reply, "u", value);
 }
 
@@ -198,6 +218,10 @@ static int get_u64(sd_bus *bus, const char *path, const char *interface, const c
                 value = sandbox->started;
         else if (strcmp(property, "Stopped") == 0)
                 value = sandbox->stopped;
+        else if (strcmp(property, "MemoryActual") == 0)
+                value = hotplug_memory(sandbox);
+        else if (strcmp(property, "MemoryLimit") == 0)
+                value = hotplug_memory_limit(sandbox);
         return sd_bus_message_append(reply, "t", value);
 }
 
@@ -261,6 +285,8 @@ const sd_bus_vtable bus_sandbox_vtable[] = {
                SD_BUS_PARAM(container), create_container),
         METHOD("Exec", "sa{sv}", SD_BUS_PARAM(container) SD_BUS_PARAM(config), "o",
                SD_BUS_PARAM(process), exec),
+        METHOD("SetVCPUs", "u", SD_BUS_PARAM(vcpus), "u", SD_BUS_PARAM(online), set_vcpus),
+        METHOD("SetMemory", "t", SD_BUS_PARAM(bytes), "t", SD_BUS_PARAM(actual), set_memory),
         METHOD("SetLimits", "a{sv}", SD_BUS_PARAM(limits), NULL, NO_NAMES, set_limits),
         METHOD("GetLimits", NULL, NO_NAMES, "a{sv}", SD_BUS_PARAM(limits), get_limits),
         METHOD("GetStats", NULL, NO_NAMES, "a{sv}", SD_BUS_PARAM(stats), get_stats),
@@ -274,8 +300,11 @@ const sd_bus_vtable bus_sandbox_vtable[] = {
         SD_BUS_PROPERTY("Unit", "s", get_string, 0, CONSTANT),
         SD_BUS_PROPERTY("Slice", "s", get_string, 0, CONSTANT),
         SD_BUS_PROPERTY("Leader", "u", get_u32, 0, CHANGES),
-        SD_BUS_PROPERTY("VCPUs", "u", get_u32, 0, 0),
-        SD_BUS_PROPERTY("Memory", "t", get_u64, 0, 0),
+        SD_BUS_PROPERTY("VCPUs", "u", get_u32, 0, CHANGES),
+        SD_BUS_PROPERTY("VCPUsMax", "u", get_u32, 0, 0),
+        SD_BUS_PROPERTY("Memory", "t", get_u64, 0, CHANGES),
+        SD_BUS_PROPERTY("MemoryActual", "t", get_u64, 0, CHANGES),
+        SD_BUS_PROPERTY("MemoryLimit", "t", get_u64, 0, 0),
         SD_BUS_PROPERTY("Hostname", "s", get_string, 0, CONSTANT),
         SD_BUS_PROPERTY("Created", "t", get_u64, 0, CONSTANT),
         SD_BUS_PROPERTY("Started", "t", get_u64, 0, 0),

@@ -7,90 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/agent.h"
-#include "proto/control.h"
 #include "uvmd/bus/stats.h"
+#include "uvmd/bus/stats_reply.h"
 #include "uvmd/errors.h"
-
-typedef struct StatsCall StatsCall;
-
-typedef struct StatsContainer {
-        StatsCall *call;
-        char name[NAME_SIZE_MAX + 1];
-        bool known;
-        AgentStats stats;
-} StatsContainer;
-
-struct StatsCall {
-        sd_bus_message *message;
-        unsigned n_pending;
-        UnitStats unit;
-        bool has_monitor, has_machine;
-        ControlStats monitor;
-        AgentStats machine;
-        size_t n_containers;
-        StatsContainer containers[];
-};
-
-static int append_u64(sd_bus_message *reply, const char *key, uint64_t value)
-{
-        return value == UINT64_MAX ? 0 : sd_bus_message_append(reply, "{sv}", key, "t", value);
-}
-
-static int append_exits(sd_bus_message *reply, const ControlStats *stats)
-{
-        int r = sd_bus_message_open_container(reply, 'e', "sv");
-
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "s", "Exits");
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'v', "a{st}");
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "{st}");
-        for (int i = 0; r >= 0 && i < CONTROL_EXIT_MAX; i++)
-                r = sd_bus_message_append(reply, "{st}", control_exit_to_string((ControlExit)i),
-                                          stats->exits[i]);
-        for (unsigned depth = 0; r >= 0 && depth < 3; depth++)
-                r = sd_bus_message_close_container(reply);
-        return r;
-}
-
-static int append_container(sd_bus_message *reply, const StatsContainer *container)
-{
-        const AgentStats *stats = &container->stats;
-
-        return sd_bus_message_append(reply, "{sa{sv}}", container->name, 4, "MemoryCurrent", "t",
-                                     stats->memory, "MemoryMax", "t", stats->memory_limit,
-                                     "CPUUsageNSec", "t", stats->cpu_usec * 1000, "TasksCurrent",
-                                     "t", stats->pids);
-}
-
-static int append_containers(sd_bus_message *reply, const StatsCall *call)
-{
-        int r = sd_bus_message_open_container(reply, 'e', "sv");
-
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "s", "Containers");
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'v', "a{sa{sv}}");
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "{sa{sv}}");
-        for (size_t i = 0; r >= 0 && i < call->n_containers; i++)
-                if (call->containers[i].known)
-                        r = append_container(reply, &call->containers[i]);
-        for (unsigned depth = 0; r >= 0 && depth < 3; depth++)
-                r = sd_bus_message_close_container(reply);
-        return r;
-}
-
-static int append_machine(sd_bus_message *reply, const AgentStats *stats)
-{
-        int r = append_u64(reply, "GuestMemoryTotal", stats->mem_total);
-
-        if (r >= 0)
-                r = append_u64(reply, "GuestMemoryFree", stats->mem_free);
-        return r < 0 ? r : append_u64(reply, "GuestMemoryAvailable", stats->mem_available);
-}
+#include "uvmd/pressure.h"
 
 static int stats_send(const StatsCall *call)
 {
@@ -98,23 +18,7 @@ static int stats_send(const StatsCall *call)
         int r = sd_bus_message_new_method_return(call->message, &reply);
 
         if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        if (r >= 0)
-                r = append_u64(reply, "CPUUsageNSec", call->unit.cpu_nsec);
-        if (r >= 0)
-                r = append_u64(reply, "MemoryCurrent", call->unit.memory);
-        if (r >= 0)
-                r = append_u64(reply, "TasksCurrent", call->unit.tasks);
-        if (r >= 0 && call->has_machine)
-                r = append_machine(reply, &call->machine);
-        if (r >= 0 && call->has_monitor)
-                r = append_u64(reply, "VCPUTimeNSec", call->monitor.vcpu_usec * 1000);
-        if (r >= 0 && call->has_monitor)
-                r = append_exits(reply, &call->monitor);
-        if (r >= 0)
-                r = append_containers(reply, call);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
+                r = stats_reply_append(reply, call);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
@@ -128,6 +32,8 @@ static void stats_answered(StatsCall *call)
         if (r < 0)
                 error_reply(call->message, r, NULL);
         sd_bus_message_unref(call->message);
+        for (size_t i = 0; i < CONTROL_SLOTS_MAX; i++)
+                free(call->devices[i].target);
         free(call);
 }
 
@@ -136,7 +42,13 @@ static void stats_on_unit(void *userdata, const UnitStats *stats)
         StatsCall *call = userdata;
 
         call->unit = *stats;
-        call->unit.limits = (UnitLimits){}; /* borrowed */
+        /* The rest of it is borrowed. */
+        call->unit.limits = (UnitLimits){.memory_max = stats->limits.memory_max,
+                                         .tasks_max = stats->limits.tasks_max};
+        call->unit.control_group = NULL;
+        for (int i = 0; stats->control_group && i < STATS_PRESSURES_; i++)
+                call->has_pressure[i] = pressure_read(stats->control_group, stats_pressure_names[i],
+                                                      &call->pressure[i]) >= 0;
         stats_answered(call);
 }
 
@@ -189,6 +101,7 @@ static void stats_ask_container(StatsCall *call, Container *source)
         size_t size;
 
         container->call = call;
+        strcpy(container->id, source->id);
         strcpy(container->name, source->name);
         if (agent_container_encode(&request, payload, sizeof(payload), &size) >= 0 &&
             sandbox_ask_agent(source->task.sandbox, AGENT_REQUEST_STATS, 0, payload, size,
@@ -210,7 +123,9 @@ int bus_get_stats(Sandbox *sandbox, sd_bus_message *message, sd_bus_error *error
         if (!call)
                 return -ENOMEM;
         call->message = sd_bus_message_ref(message);
-        memset(&call->unit, 0xff, offsetof(UnitStats, limits));
+        memset(&call->unit, 0xff, offsetof(UnitStats, control_group));
+        call->memory = sandbox->config.memory;
+        stats_name_devices(sandbox, call);
         call->n_pending = 1; /* ourselves, until all are asked */
         if (unit_get_stats(sandbox->unit, stats_on_unit, call) >= 0)
                 call->n_pending++;
