@@ -10,8 +10,9 @@
 #include "agent/link.h"
 #include "agent/shares.h"
 #include "agent/shutdown.h"
+#include "agent/task.h"
 
-typedef struct Guest {
+struct Guest {
         Loop *loop;
         const char *state;          /* directory of its own */
         const char *unix_directory; /* in tests: stands for the host; else NULL */
@@ -21,9 +22,10 @@ typedef struct Guest {
         List containers;
         List waiting; /* requests that are put off (requests.h) */
         Shares shares;
+        TaskQueue networks; /* network.h */
         Link link;
         Shutdown shutdown;
-} Guest;
+};
 
 /* The answer to request @id. @fault NULL: done. */
 void guest_reply(Guest *guest, uint32_t id, const Fault *fault);

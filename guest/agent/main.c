@@ -189,6 +189,7 @@ static int guest_open(Guest *guest, const Options *options)
         list_init(&guest->containers);
         list_init(&guest->waiting);
         shares_init(&guest->shares);
+        task_queue_init(&guest->networks);
         guest->scratch = malloc(RELAY_CHUNK);
         if (!guest->scratch)
                 return -ENOMEM;

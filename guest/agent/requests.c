@@ -13,6 +13,7 @@
 #include "agent/copy.h"
 #include "agent/diff.h"
 #include "agent/fault.h"
+#include "agent/network.h"
 #include "agent/plug.h"
 #include "agent/report.h"
 #include "agent/requests.h"
@@ -255,6 +256,18 @@ static int handle_diff(Guest *guest, const Frame *frame)
         return 0;
 }
 
+static int handle_network(Guest *guest, const Frame *frame)
+{
+        AgentNetwork network;
+        int r = agent_network_decode(frame->payload, frame->size, &network);
+
+        if (r < 0)
+                return r;
+        network_start(guest, frame->id, &network);
+        agent_network_done(&network);
+        return 0;
+}
+
 static void dispatch(Guest *guest, const Frame *frame)
 {
         /* 0: it has been or will be answered; -errno: the payload is malformed. */
@@ -278,6 +291,7 @@ static void dispatch(Guest *guest, const Frame *frame)
                 {AGENT_REQUEST_UNMOUNT, handle_unmount},
                 {AGENT_REQUEST_COPY, handle_copy},
                 {AGENT_REQUEST_DIFF, handle_diff},
+                {AGENT_REQUEST_NETWORK, handle_network},
         };
         int r = -ENOSYS;
 

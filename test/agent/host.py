@@ -326,9 +326,9 @@ class Host:
 
 
 def start_agent(program, directory, state, log):
-    """The agent on this machine, in a mount namespace of its own, with the disks in @directory/disks."""
+    """The agent on this machine, in mount and network namespaces of its own, with the disks in @directory/disks."""
     os.makedirs(os.path.join(directory, "disks"))
-    return subprocess.Popen(["unshare", "-m", program, "--connect-unix", directory, "--state", state,
+    return subprocess.Popen(["unshare", "-mn", program, "--connect-unix", directory, "--state", state,
                              "--disks", os.path.join(directory, "disks")], stderr=log)
 
 
