@@ -208,7 +208,8 @@ void boot_continue(Sandbox *sandbox)
         Container *container, *next;
         int r;
 
-        if (sandbox->state != SANDBOX_STARTING || !sandbox->launched || sandbox->booted)
+        if (sandbox->state != SANDBOX_STARTING || !sandbox->launched || sandbox->booted ||
+            network_is_moving(sandbox))
                 return;
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (container->stage == CONTAINER_EXPORTING ||
@@ -221,6 +222,11 @@ void boot_continue(Sandbox *sandbox)
                 sandbox_fail(sandbox, r, NULL);
                 return;
         }
+        /* In this order the agent does what it is asked: containers find their network. */
+        network_continue(sandbox);
+        r = network_send_resolver(sandbox);
+        if (r < 0)
+                log_error_errno(r, "Sandbox %s: can't tell its name servers", sandbox->id);
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (container->stage == CONTAINER_PLUGGED)
                         container_continue(container);
@@ -253,6 +259,7 @@ static void boot_on_launch_reply(void *userdata, int r, const ShimReply *reply)
                 mounts_continue(container);
                 upper_continue(container);
         }
+        network_continue(sandbox);
         boot_continue(sandbox);
 }
 
@@ -264,7 +271,7 @@ static void boot_copy(char *into, size_t size, const char *from)
 /* What the board and the monitor's user namespace must be like: neither changes while it runs. */
 static void boot_plan(Sandbox *sandbox)
 {
-        unsigned slots = BOOT_SLOTS_BASE + BOOT_SLOTS_SPARE;
+        unsigned slots = BOOT_SLOTS_BASE + BOOT_SLOTS_SPARE + network_plan_slots(sandbox);
         Container *container, *next;
 
         sandbox->identity = false;
@@ -370,6 +377,8 @@ int boot_begin(Sandbox *sandbox, sd_bus_error *error)
                 r = boot_spawn_shim(sandbox);
         if (r >= 0)
                 r = boot_make_scope(sandbox);
+        if (r >= 0)
+                r = network_set_up(sandbox, error);
         /* From here on there is something to find again. */
         if (r >= 0)
                 sandbox_save(sandbox);

@@ -2,7 +2,7 @@
  * The start of a sandbox, step by step:
  *
  *      id range, /dev/kvm, firmware, runtime directory → uvm-shim, held → scope → LAUNCH →
- *      devices (rng, a root file system for each container) → BOOT → the agent's hello
+ *      devices (rng, networks, a root file system for each container) → BOOT → the agent's hello
  *
  * A step that fails ends in sandbox_fail(), which takes all of it back.
  */

@@ -110,6 +110,7 @@ const Option sandbox_options[] = {
         UNIT_LIMIT_OPTIONS(SandboxConfig, limits.),
         SANDBOX("Network", OPTION_STRING, network.network, .max = NETWORK_TEXT_MAX,
                 .is_valid = network_spec_is_valid, .expected = NETWORK_SPEC_EXPECTED),
+        SANDBOX("NetworkNamespace", OPTION_FD, network_namespace),
         SANDBOX("MACAddress", OPTION_STRING, network.mac, .max = 17,
                 .is_valid = network_mac_is_valid, .expected = NETWORK_MAC_EXPECTED),
         SANDBOX("Addresses", OPTION_STRINGS, network.addresses, .max = NETWORK_ADDRESSES_MAX,
@@ -208,6 +209,7 @@ void sandbox_config_init(SandboxConfig *config)
                 .vcpus = 1,
                 .balloon = true,
                 .firmware = FD_NONE,
+                .network_namespace = FD_NONE,
                 .boot_timeout = SANDBOX_BOOT_DEFAULT,
         };
 }
@@ -236,12 +238,10 @@ static int sandbox_check_network(const SandboxConfig *config, sd_bus_error *erro
 {
         const NetworkConfig *network = &config->network;
 
-        /* What makes networks comes next; until then nobody is to believe in one that isn't there. */
-        if ((network->network && strcmp(network->network, "none") != 0) || is_given(config->dns) ||
-            is_given(config->dns_search) || is_given(config->dns_options) ||
-            is_given(config->hosts))
-                return error_set(error, -EOPNOTSUPP, ERROR_NOT_SUPPORTED,
-                                 "There are no networks but \"none\" yet.");
+        if (config->network_namespace >= 0 && network->network)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "Network and NetworkNamespace exclude each other; AttachNetwork "
+                                 "adds to what is in a namespace.");
         if (network->network)
                 return network_config_check(network, error);
         if (network->mac || is_given(network->addresses) || is_given(network->ports))

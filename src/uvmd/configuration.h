@@ -39,6 +39,7 @@ typedef struct SandboxConfig {
         char *description;
         UnitLimits limits;     /* of the scope */
         NetworkConfig network; /* the first one; its network NULL: none */
+        int network_namespace; /* a caller's, owned, until it is held; FD_NONE */
         char **dns, **dns_search, **dns_options, **hosts;
 } SandboxConfig;
 

@@ -14,6 +14,7 @@
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/manager.h"
+#include "uvmd/net/netns.h"
 #include "uvmd/net/network_worker.h"
 #include "uvmd/record.h"
 #include "uvmd/rundir.h"
@@ -165,6 +166,13 @@ static bool manager_knows(void *userdata, const char *id)
         return manager_find_sandbox(userdata, id);
 }
 
+static bool manager_knows_namespace(void *userdata, const char *id)
+{
+        const Sandbox *sandbox = manager_find_sandbox(userdata, id);
+
+        return sandbox && network_has_namespace(sandbox);
+}
+
 /* What an uvmd before this one has left. */
 static int manager_recover(Manager *manager)
 {
@@ -179,6 +187,7 @@ static int manager_recover(Manager *manager)
         image_store_collect(manager->images);
         layer_sweep(manager->event, manager->paths.state_dir);
         rundir_sweep(manager->paths.run_dir, manager_knows, manager);
+        netns_sweep(manager->paths.run_dir, manager_knows_namespace, manager);
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 sandbox_adopt(sandbox);
         network_sweep(manager);

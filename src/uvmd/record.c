@@ -164,6 +164,7 @@ json_object *record_to_json(const Sandbox *sandbox)
         HASH_ITER (hh, sandbox->containers, container, next_container)
                 json_object_array_add(containers, container_to_json(container));
         json_object_object_add(json, "Containers", containers);
+        json_object_object_add(json, "Network", network_to_json(sandbox));
         HASH_ITER (hh, sandbox->processes, process, next_process)
                 json_object_array_add(processes, process_to_json(process));
         json_object_object_add(json, "Processes", processes);
@@ -425,6 +426,8 @@ int record_from_json(Manager *manager, const char *id, json_object *json, Sandbo
         if (r < 0)
                 return r;
         r = sandbox_from_json(sandbox, json);
+        if (r >= 0 && json_object_object_get_ex(json, "Network", &item))
+                r = network_from_json(sandbox, item);
         for (size_t i = 0; r >= 0 && (item = get_item(json, "Containers", i)); i++)
                 r = container_from_json(sandbox, item);
         for (size_t i = 0; r >= 0 && (item = get_item(json, "Processes", i)); i++)

@@ -63,6 +63,7 @@ int sandbox_new_empty(Sandbox **ret, Manager *manager, const char *id)
         strcpy(sandbox->id, id);
         sandbox_config_init(&sandbox->config);
         sandbox->kvm = sandbox->firmware = FD_NONE;
+        network_init(&sandbox->network);
         sandbox->next_token = 1;
         list_init(&sandbox->start_calls);
         list_init(&sandbox->stop_calls);
@@ -126,6 +127,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         bus_answer_all(&sandbox->start_calls, -ECANCELED, NULL);
         bus_answer_all(&sandbox->stop_calls, -ECANCELED, NULL);
         HASH_DEL(sandbox->manager->sandboxes, sandbox);
+        network_done(&sandbox->network);
         shim_link_free(TAKE_PTR(sandbox->link));
         hotplug_on_guest_gone(sandbox);
         unit_free(sandbox->unit);
@@ -173,10 +175,11 @@ Container *sandbox_find_container(Sandbox *sandbox, const char *name_or_id)
         return NULL;
 }
 
-/* vsock and rng, the root file systems, what is mounted. */
+/* vsock and rng, network devices, the root file systems, what is mounted. */
 unsigned sandbox_count_slots(const Sandbox *sandbox)
 {
-        unsigned n = 2 + (sandbox->binds.state != BINDS_ABSENT) + hotplug_count_slots(sandbox);
+        unsigned n = 2 + (sandbox->binds.state != BINDS_ABSENT) + hotplug_count_slots(sandbox) +
+                     network_count_slots(sandbox);
         Container *container, *next;
 
         HASH_ITER (hh, sandbox->containers, container, next)
@@ -278,6 +281,7 @@ void sandbox_forget(Sandbox *sandbox)
 
         HASH_ITER (hh, sandbox->containers, container, next)
                 upper_remove(container);
+        network_forget(sandbox);
         bus_move_calls(&stop_calls, &sandbox->stop_calls);
         bus_emit_sandbox_removed(sandbox);
         record_remove(sandbox);
@@ -331,7 +335,8 @@ static void sandbox_gone(Sandbox *sandbox)
 
 static void sandbox_check_gone(Sandbox *sandbox)
 {
-        if (sandbox->state == SANDBOX_STOPPING && !sandbox->unit && !sandbox->leader_source)
+        if (sandbox->state == SANDBOX_STOPPING && !sandbox->unit && !sandbox->leader_source &&
+            !network_is_ending(sandbox))
                 sandbox_gone(sandbox);
 }
 
@@ -370,6 +375,21 @@ static int sandbox_on_gone(sd_event_source *source, void *userdata)
         return 0;
 }
 
+/* Not at once: callers up the stack still hold the sandbox. */
+static void sandbox_check_gone_soon(Sandbox *sandbox)
+{
+        sandbox->gone = sd_event_source_disable_unref(sandbox->gone);
+        if (sd_event_add_defer(sandbox->manager->event, &sandbox->gone, sandbox_on_gone, sandbox) <
+            0)
+                log_error("Sandbox %s: can't finish its end", sandbox->id);
+}
+
+void sandbox_on_network_gone(Sandbox *sandbox)
+{
+        sandbox_save(sandbox);
+        sandbox_check_gone_soon(sandbox);
+}
+
 void sandbox_tear_down(Sandbox *sandbox)
 {
         Container *container, *next;
@@ -386,17 +406,14 @@ void sandbox_tear_down(Sandbox *sandbox)
                 container_on_guest_gone(container);
         binds_on_guest_gone(sandbox);
         shim_link_free(TAKE_PTR(sandbox->link));
+        network_on_guest_gone(sandbox);
 
         if (sandbox->unit)
                 r = unit_await_end(sandbox->unit, clock_limit_usec(SANDBOX_END_USEC),
                                    sandbox_on_unit_end);
         if (r < 0)
                 sandbox->unit = unit_free(sandbox->unit);
-        /* Not at once: callers up the stack still hold the sandbox. */
-        sandbox->gone = sd_event_source_disable_unref(sandbox->gone);
-        if (sd_event_add_defer(sandbox->manager->event, &sandbox->gone, sandbox_on_gone, sandbox) <
-            0)
-                log_error("Sandbox %s: can't finish its end", sandbox->id);
+        sandbox_check_gone_soon(sandbox);
 }
 
 /* Ends the shim, and with it the monitor, whatever they are doing. */

@@ -18,6 +18,7 @@
 #include "uvmd/container.h"
 #include "uvmd/hotplug.h"
 #include "uvmd/manager.h"
+#include "uvmd/net/network.h"
 #include "uvmd/process.h"
 #include "uvmd/shim_link.h"
 #include "uvmd/unit.h"
@@ -109,6 +110,7 @@ struct Sandbox {
         Hotplug hotplug;
         Binds binds;
         uint32_t next_mount;
+        Network network;
 
         uint64_t next_token;
         Container *containers; /* hash by id */
@@ -161,6 +163,9 @@ void sandbox_on_main_exit(Sandbox *sandbox);
 
 /* A task has exited, maybe while the sandbox stops. */
 void sandbox_on_task_exit(Sandbox *sandbox);
+
+/* Nothing is left of its network on the host, but for a namespace that was given. */
+void sandbox_on_network_gone(Sandbox *sandbox);
 
 /* The shim says that the virtual machine has ended. */
 void sandbox_on_stopped(Sandbox *sandbox);

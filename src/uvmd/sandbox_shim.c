@@ -80,6 +80,8 @@ static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
         sandbox->launched = sandbox->booted = true;
         hotplug_adopt(sandbox);
         sandbox_on_shim_state(sandbox, &hello->status);
+        if (sandbox->state != SANDBOX_STOPPING)
+                network_adopt(sandbox);
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (sandbox->state == SANDBOX_RUNNING)
                         mounts_adopt(container);

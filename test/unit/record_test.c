@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "test/unit.h"
+#include "uvmd/net/network_guest.h"
 #include "uvmd/record.h"
 #include "uvmd/strv.h"
 
@@ -25,6 +26,11 @@ static const char full[] =
         " \"Reason\": \"\", \"Created\": 5, \"Started\": 6, \"RangeBase\": 1879048192,"
         " \"NextToken\": 9, \"Phases\": [1, 2, 3], \"Config\": {\"Memory\": 134217728,"
         "  \"Hostname\": \"h\", \"AutoRemove\": true, \"Labels\": {\"k\": \"v\"}},"
+        " \"Network\": {\"Given\": true, \"Held\": true, \"Attachments\": [],"
+        "  \"Devices\": [{\"Ifindex\": 5, \"Slot\": 4, \"Interface\": \"eth0\","
+        "   \"MACAddress\": \"02:00:00:00:00:07\"}],"
+        "  \"Throttles\": [{\"Interface\": \"eth0\", \"Transmit\": {\"BytesPerSecond\": 1000},"
+        "   \"Receive\": {}}]},"
         " \"Containers\": [{\"Id\": \"0123456789abcdef\", \"Name\": \"c\","
         "  \"ImageId\": \"fedcba9876543210\", \"Slot\": 3, \"Ready\": true,"
         "  \"Mounts\": [{\"Id\": 2, \"State\": \"mounted\", \"Goal\": \"kept\","
@@ -60,11 +66,26 @@ static void check_mounts(const Container *container)
         unit_assert_int(tmpfs->goal, MOUNT_NEW);
 }
 
+/* A device that a guest has is found again by its slot, its interface by the number. */
+static void check_network(const Sandbox *sandbox)
+{
+        const Nic *nic = network_find_nic(sandbox, "eth0");
+
+        unit_assert(nic && network_has_namespace(sandbox) && sandbox->network.given);
+        unit_assert_int(nic->state, NIC_PLUGGED);
+        unit_assert_int(nic->slot, 4);
+        unit_assert_int(nic->ifindex, 5);
+        unit_assert_int(nic->network.mac[5], 7);
+        unit_assert_int(network_count_slots(sandbox), 1);
+        unit_assert_int(network_find_throttle(sandbox, "eth0")->transmit.bytes, 1000);
+}
+
 static void check(Sandbox *sandbox)
 {
         Container *container = sandbox_find_container(sandbox, "c");
         Task *task = sandbox_find_task(sandbox, 5);
 
+        check_network(sandbox);
         unit_assert_string(sandbox->name, "web");
         unit_assert_int(sandbox->owner, 1000);
         unit_assert_int(sandbox->state, SANDBOX_RUNNING);

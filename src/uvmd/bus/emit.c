@@ -66,6 +66,17 @@ void bus_emit_sandbox_resized(const Sandbox *sandbox)
                                  "MemoryActual");
 }
 
+void bus_emit_sandbox_networks(const Sandbox *sandbox)
+{
+        _cleanup_(freep) char *path = sandbox_path(sandbox);
+
+        if (path)
+                emit_check(sd_bus_emit_signal(
+                                   sandbox->manager->bus, path, "org.freedesktop.DBus.Properties",
+                                   "PropertiesChanged", "sa{sv}as", BUS_SANDBOX, 0, 1, "Networks"),
+                           "PropertiesChanged");
+}
+
 void bus_emit_sandbox_removed(const Sandbox *sandbox)
 {
         _cleanup_(freep) char *path = sandbox_path(sandbox);

@@ -9,6 +9,7 @@
 void bus_emit_sandbox_new(const Sandbox *sandbox);
 void bus_emit_sandbox_changed(const Sandbox *sandbox);
 void bus_emit_sandbox_resized(const Sandbox *sandbox); /* VCPUs, Memory, MemoryActual */
+void bus_emit_sandbox_networks(const Sandbox *sandbox);
 void bus_emit_sandbox_removed(const Sandbox *sandbox);
 
 /* A container or process of a sandbox comes, changes, exits, goes. */

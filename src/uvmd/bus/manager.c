@@ -9,6 +9,7 @@
 #include "uvmd/bus/bus.h"
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/emit.h"
+#include "uvmd/bus/networks.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/volumes.h"
 #include "uvmd/errors.h"
@@ -31,10 +32,23 @@ static int check_sandbox_name(const BusCall *call, const char *name, sd_bus_erro
         return 0;
 }
 
+/* All but its firmware is there. */
+static void answer_sandbox(Sandbox *sandbox, sd_bus_message *message)
+{
+        _cleanup_(freep) char *path = sandbox_path(sandbox);
+        int r = path ? 0 : -ENOMEM;
+
+        if (r >= 0 && sandbox->config.firmware >= 0)
+                r = firmware_copy(sandbox, message);
+        else if (r >= 0)
+                r = sd_bus_reply_method_return(message, "o", path);
+        if (r < 0)
+                error_reply(message, r, NULL);
+}
+
 static int create_sandbox(BusCall *call, void *object, sd_bus_error *error)
 {
         _cleanup_(sandbox_config_done) SandboxConfig config;
-        _cleanup_(freep) char *path = NULL;
         Sandbox *sandbox;
         const char *name;
         int r;
@@ -48,16 +62,23 @@ static int create_sandbox(BusCall *call, void *object, sd_bus_error *error)
         if (r >= 0)
                 r = check_sandbox_name(call, name, error);
         if (r >= 0)
+                r = bus_check_networks(call, &config, error);
+        if (r >= 0)
                 r = admission_check(call->manager, NULL, config.memory, config.vcpus, error);
         if (r >= 0)
                 r = sandbox_new(&sandbox, call->manager, call->uid, name, &config, error);
         if (r < 0)
                 return r;
+        r = network_configure(sandbox, error);
+        if (r < 0) {
+                sandbox_forget(sandbox);
+                return r;
+        }
         bus_emit_sandbox_new(sandbox);
-        if (sandbox->config.firmware >= 0)
-                return firmware_copy(sandbox, call->message);
-        path = sandbox_path(sandbox);
-        return path ? sd_bus_reply_method_return(call->message, "o", path) : -ENOMEM;
+        if (sandbox->config.network_namespace >= 0)
+                return network_hold_given(sandbox, call->message, answer_sandbox);
+        answer_sandbox(sandbox, call->message);
+        return 0;
 }
 BUS_METHOD(create_sandbox, BUS_ACTION_CREATE, bus_find_manager, userdata)
 

@@ -5,6 +5,7 @@
 #include "uvmd/bus/bus.h"
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/console.h"
+#include "uvmd/bus/networks.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/stats.h"
 #include "uvmd/errors.h"
@@ -153,6 +154,10 @@ static int get_limits(BusCall *call, void *object, sd_bus_error *error)
 }
 BUS_METHOD(get_limits, BUS_ACTION_READ, bus_find_sandbox, MANAGER)
 
+BUS_METHOD(bus_attach_network, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
+BUS_METHOD(bus_detach_network, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
+BUS_METHOD(bus_set_network_throttle, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
+
 static int get_stats(BusCall *call, void *object, sd_bus_error *error)
 {
         return bus_get_stats(object, call->message, error);
@@ -289,6 +294,12 @@ const sd_bus_vtable bus_sandbox_vtable[] = {
         METHOD("SetMemory", "t", SD_BUS_PARAM(bytes), "t", SD_BUS_PARAM(actual), set_memory),
         METHOD("SetLimits", "a{sv}", SD_BUS_PARAM(limits), NULL, NO_NAMES, set_limits),
         METHOD("GetLimits", NULL, NO_NAMES, "a{sv}", SD_BUS_PARAM(limits), get_limits),
+        METHOD("AttachNetwork", "a{sv}", SD_BUS_PARAM(options), "s", SD_BUS_PARAM(interface),
+               bus_attach_network),
+        METHOD("DetachNetwork", "s", SD_BUS_PARAM(interface), NULL, NO_NAMES, bus_detach_network),
+        METHOD("SetNetworkThrottle", "ssa{sv}",
+               SD_BUS_PARAM(interface) SD_BUS_PARAM(direction) SD_BUS_PARAM(limits), NULL, NO_NAMES,
+               bus_set_network_throttle),
         METHOD("GetStats", NULL, NO_NAMES, "a{sv}", SD_BUS_PARAM(stats), get_stats),
         METHOD("GetConsole", NULL, NO_NAMES, "s", SD_BUS_PARAM(tail), get_console),
         SD_BUS_PROPERTY("Id", "s", get_string, 0, CONSTANT),
@@ -313,5 +324,7 @@ const sd_bus_vtable bus_sandbox_vtable[] = {
         SD_BUS_PROPERTY("AutoRemove", "b", get_auto_remove, 0, CONSTANT),
         SD_BUS_PROPERTY("Labels", "a{ss}", get_labels, 0, CONSTANT),
         SD_BUS_PROPERTY("Containers", "ao", get_containers, 0, 0),
+        SD_BUS_PROPERTY("Networks", "aa{sv}", bus_get_networks, 0, CHANGES),
+        SD_BUS_PROPERTY("NetworkNamespace", "s", bus_get_network_namespace, 0, 0),
         SD_BUS_VTABLE_END,
 };

@@ -1,0 +1,515 @@
+/* A sandbox's network, from its namespace to its end; see network.h. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "uvmd/boot.h"
+#include "uvmd/bus/emit.h"
+#include "uvmd/errors.h"
+#include "uvmd/net/monitor.h"
+#include "uvmd/net/netns.h"
+#include "uvmd/net/network.h"
+#include "uvmd/net/network_guest.h"
+#include "uvmd/net/reconcile.h"
+#include "uvmd/sandbox.h"
+
+ENUM_TABLE(network_state, NetworkState, NETWORK_STATE_MAX_)
+= {
+        [NETWORK_ABSENT] = "absent",       [NETWORK_MAKING] = "making",
+        [NETWORK_ATTACHING] = "attaching", [NETWORK_JOINING] = "joining",
+        [NETWORK_JOINED] = "joined",       [NETWORK_DETACHING] = "detaching",
+        [NETWORK_RELEASING] = "releasing",
+};
+
+#define TO(state) (1U << NETWORK_##state)
+
+static const unsigned transitions[NETWORK_STATE_MAX_] = {
+        [NETWORK_ABSENT] = TO(MAKING),
+        [NETWORK_MAKING] = TO(ATTACHING) | TO(DETACHING) | TO(ABSENT),
+        [NETWORK_ATTACHING] = TO(JOINING) | TO(DETACHING),
+        [NETWORK_JOINING] = TO(JOINED) | TO(DETACHING),
+        [NETWORK_JOINED] = TO(DETACHING),
+        [NETWORK_DETACHING] = TO(RELEASING) | TO(ABSENT),
+        [NETWORK_RELEASING] = TO(ABSENT),
+};
+
+static void network_set_state(Sandbox *sandbox, NetworkState state)
+{
+        Network *network = &sandbox->network;
+
+        assert(transitions[network->state] & (1U << state));
+        log_debug("Sandbox %s: network: %s → %s", sandbox->id,
+                  network_state_to_string(network->state), network_state_to_string(state));
+        network->state = state;
+        if (state == NETWORK_ABSENT)
+                network->netns = fd_close(network->netns);
+}
+
+void network_init(Network *network)
+{
+        network->netns = FD_NONE;
+        list_init(&network->nics);
+        list_init(&network->attachments);
+        list_init(&network->throttles);
+}
+
+/* What is on the host stays there: a new uvmd finds it again. */
+void network_done(Network *network)
+{
+        network->worker = worker_free(network->worker);
+        network->monitor = monitor_free(network->monitor);
+        for_each_nic(nic, network) nic_free(nic);
+        for_each_attachment(attachment, network) attachment_free(attachment);
+        list_for_each (item, &network->throttles) {
+                list_remove(item);
+                free(LIST_ENTRY(item, NetworkThrottle, link));
+        }
+        network->ending = sd_event_source_disable_unref(network->ending);
+        network->netns = fd_close(network->netns);
+}
+
+static bool network_is_private(const Sandbox *sandbox)
+{
+        const char *spec = sandbox->config.network.network;
+
+        return spec && strcmp(spec, "private") == 0;
+}
+
+bool network_is_wanted(const Sandbox *sandbox)
+{
+        return sandbox->network.given || network_is_private(sandbox) ||
+               !list_is_empty(&sandbox->network.attachments);
+}
+
+char *network_path(const Sandbox *sandbox)
+{
+        return netns_path(sandbox->manager->paths.run_dir, sandbox->id);
+}
+
+/* ------------------------------------------------------------------ looking at the namespace */
+
+/* What leaves by the caller's wish isn't taken up again while it is still there. */
+static bool interface_is_leaving(const Sandbox *sandbox, const char *name)
+{
+        const NetworkAttachment *attachment = network_find_attachment(sandbox, name);
+
+        return attachment &&
+               (attachment->goal == ATTACHMENT_GONE || attachment->state == ATTACHMENT_DETACHING);
+}
+
+static NetInterface *report_find(const NetReport *report, uint32_t ifindex)
+{
+        for (uint32_t i = 0; i < report->n_interfaces; i++)
+                if (report->interfaces[i].ifindex == ifindex)
+                        return &report->interfaces[i];
+        return NULL;
+}
+
+static bool mac_is_taken(const Sandbox *sandbox, const NetInterface *interface)
+{
+        for_each_nic(nic, &sandbox->network) if (nic_has_slot(nic) &&
+                                                 memcmp(nic->network.mac, interface->network.mac,
+                                                        AGENT_MAC_SIZE) == 0) return true;
+        return false;
+}
+
+/* @fds are its tap's; what isn't taken the caller closes. */
+static int network_add_nic(Sandbox *sandbox, NetInterface *interface, int *fds)
+{
+        Nic *nic;
+        int r;
+
+        if (interface->queues == 0 || interface_is_leaving(sandbox, interface->network.name))
+                return 0;
+        /* ipvlans of one parent: the guest could not tell one from the other. */
+        if (mac_is_taken(sandbox, interface)) {
+                log_warning("Sandbox %s: %s is left out: another interface has its MAC address",
+                            sandbox->id, interface->network.name);
+                return 0;
+        }
+        r = nic_new(&nic, sandbox, interface, fds);
+        if (r < 0)
+                return r;
+        log_info("Sandbox %s: network device %s (%s)", sandbox->id, nic->network.name,
+                 nic->kind[0] ? nic->kind : "hardware");
+        nic_continue(nic);
+        return 0;
+}
+
+/* What is there and what isn't any more, then what is new. */
+static int network_take_report(Sandbox *sandbox, NetReport *report, int *fds)
+{
+        unsigned at = report->flags & NET_REPORT_MONITOR ? 1 : 0;
+        bool known[NET_INTERFACES_MAX] = {};
+        int r = 0;
+
+        for_each_nic(nic, &sandbox->network)
+        {
+                NetInterface *interface = report_find(report, nic->ifindex);
+
+                if (interface && interface_is_leaving(sandbox, interface->network.name))
+                        interface = NULL;
+                if (report_find(report, nic->ifindex))
+                        known[report_find(report, nic->ifindex) - report->interfaces] = true;
+                nic_update(nic, interface);
+        }
+        for (uint32_t i = 0; r >= 0 && i < report->n_interfaces; i++) {
+                NetInterface *interface = &report->interfaces[i];
+                unsigned n_fds = interface->queues + interface->vhost;
+
+                if (!known[i])
+                        r = network_add_nic(sandbox, interface, fds + at);
+                at += n_fds;
+        }
+        return r;
+}
+
+static void network_on_change(void *userdata)
+{
+        network_look(userdata);
+}
+
+static int network_take_monitor(Sandbox *sandbox, const NetReport *report, int *fds)
+{
+        if (!(report->flags & NET_REPORT_MONITOR))
+                return 0;
+        sandbox->network.monitor = monitor_free(sandbox->network.monitor);
+        return monitor_new(&sandbox->network.monitor, sandbox->manager->event, TAKE_FD(fds[0]),
+                           network_on_change, sandbox);
+}
+
+static void network_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
+{
+        log_warning("Sandbox %s: %s", sandbox->id,
+                    error && error->message ? error->message : strerror(-r));
+        network_on_failure(sandbox, NULL, r, error);
+}
+
+static void network_finish(Sandbox *sandbox);
+static void nics_collect(Sandbox *sandbox);
+
+static void network_on_look(void *userdata, int r, const sd_bus_error *error,
+                            const uint8_t *payload, size_t size, IoMessage *message)
+{
+        _cleanup_(net_report_done) NetReport report = {};
+        Sandbox *sandbox = userdata;
+        Network *network = &sandbox->network;
+        bool again;
+
+        network->worker = NULL;
+        nics_collect(sandbox);
+        if (network->state == NETWORK_DETACHING) {
+                network_finish(sandbox);
+                return;
+        }
+        if (r >= 0)
+                r = net_report_decode(payload, size, &report);
+        if (r >= 0 && net_report_count_fds(&report) != message->n_fds)
+                r = -EBADMSG;
+        if (r >= 0)
+                r = network_take_monitor(sandbox, &report, message->fds);
+        if (r >= 0)
+                r = network_take_report(sandbox, &report, message->fds);
+        again = network->look == NETWORK_LOOK_AGAIN || report.flags & NET_REPORT_MORE;
+        network->look = NETWORK_LOOK_NONE;
+        if (r < 0)
+                network_fail(sandbox, r, error);
+        else if (again)
+                network_look(sandbox);
+        else if (network->state == NETWORK_JOINING)
+                network_set_state(sandbox, NETWORK_JOINED);
+        network_pass_on(sandbox);
+}
+
+void network_look(Sandbox *sandbox)
+{
+        Network *network = &sandbox->network;
+        uint32_t joined[NET_INTERFACES_MAX];
+        ReconcileOptions options = {
+                .netns = network->netns,
+                .joined = joined,
+                .queues = MIN(sandbox->config.vcpus, NET_QUEUES_MAX),
+                .monitor = !network->monitor,
+        };
+        int r;
+
+        if (network->state != NETWORK_JOINING && network->state != NETWORK_JOINED)
+                return;
+        if (network->look != NETWORK_LOOK_NONE) {
+                network->look = NETWORK_LOOK_AGAIN;
+                return;
+        }
+        for_each_nic(nic, network) if (nic_has_tap(nic) && options.n_joined < NET_INTERFACES_MAX)
+                joined[options.n_joined++] = nic->ifindex;
+        r = reconcile_start(&network->worker, sandbox->manager->event, &options, network_on_look,
+                            sandbox);
+        if (r < 0)
+                network_fail(sandbox, r, NULL);
+        else
+                network->look = NETWORK_LOOK_BUSY;
+}
+
+/* ------------------------------------------------------------------ the way there */
+
+/* There is none, for what was to be attached to a guest that runs. */
+static void network_lose(Sandbox *sandbox, int r, const sd_bus_error *error)
+{
+        network_fail(sandbox, r, error);
+        if (sandbox->network.state != NETWORK_MAKING)
+                return;
+        for_each_attachment(attachment, &sandbox->network)
+                network_on_failure(sandbox, attachment->config.interface, r, error);
+        network_set_state(sandbox, NETWORK_ABSENT);
+        network_pass_on(sandbox);
+}
+
+static void network_on_made(void *userdata, int r, const sd_bus_error *error,
+                            const uint8_t *payload, size_t size, IoMessage *message)
+{
+        Sandbox *sandbox = userdata;
+        Network *network = &sandbox->network;
+
+        network->worker = NULL;
+        if (r >= 0 && message->n_fds != 1)
+                r = -EBADMSG;
+        if (r >= 0)
+                network->netns = TAKE_FD(message->fds[0]);
+        if (network->state == NETWORK_DETACHING) {
+                network_finish(sandbox);
+                return;
+        }
+        if (r < 0) {
+                network_lose(sandbox, r, error);
+                return;
+        }
+        network_set_state(sandbox, NETWORK_ATTACHING);
+        attachments_set_up(sandbox);
+        network_pass_on(sandbox);
+}
+
+static int network_make(Sandbox *sandbox)
+{
+        NetnsOptions options = {
+                .run_dir = sandbox->manager->paths.run_dir,
+                .id = sandbox->id,
+                .given = FD_NONE,
+        };
+        int r = netns_hold(&sandbox->network.worker, sandbox->manager->event, &options,
+                           network_on_made, sandbox);
+
+        if (r >= 0)
+                network_set_state(sandbox, NETWORK_MAKING);
+        return r;
+}
+
+/* A given one is held since the sandbox was made. */
+int network_set_up(Sandbox *sandbox, sd_bus_error *error)
+{
+        Network *network = &sandbox->network;
+        int r;
+
+        if (!network_is_wanted(sandbox) || network->state != NETWORK_ABSENT)
+                return 0;
+        if (!network->given)
+                return network_make(sandbox);
+        r = netns_open(sandbox->manager->paths.run_dir, sandbox->id, &network->netns);
+        if (r < 0)
+                return error_set(error, r, ERROR_FAILED,
+                                 "The sandbox's network namespace can't be opened again: %s. Make "
+                                 "the sandbox anew.",
+                                 strerror(-r));
+        network_set_state(sandbox, NETWORK_MAKING);
+        network_set_state(sandbox, NETWORK_ATTACHING);
+        attachments_set_up(sandbox);
+        network_pass_on(sandbox);
+        return 0;
+}
+
+void network_continue(Sandbox *sandbox)
+{
+        for_each_nic(nic, &sandbox->network) nic_continue(nic);
+}
+
+bool network_is_moving(const Sandbox *sandbox)
+{
+        const Network *network = &sandbox->network;
+
+        if (network->state > NETWORK_ABSENT && network->state < NETWORK_JOINED)
+                return true;
+        for_each_nic(nic, network) if (nic_is_moving(nic)) return true;
+        return false;
+}
+
+void network_pass_on(Sandbox *sandbox)
+{
+        Network *network = &sandbox->network;
+
+        if (network->state == NETWORK_ATTACHING && !attachments_are_moving(sandbox)) {
+                network_set_state(sandbox, NETWORK_JOINING);
+                network_look(sandbox);
+        }
+        for_each_attachment(attachment, network) attachment_continue(attachment);
+        boot_continue(sandbox);
+}
+
+void network_on_failure(Sandbox *sandbox, const char *name, int r, const sd_bus_error *error)
+{
+        NetworkAttachment *attachment = name ? network_find_attachment(sandbox, name) : NULL;
+
+        if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
+                sandbox_fail(sandbox, r, error);
+                return;
+        }
+        if (!attachment || attachment->goal != ATTACHMENT_NEW)
+                return;
+        attachment->failure = r;
+        sd_bus_error_copy(&attachment->error, error);
+        attachment->goal = ATTACHMENT_GONE;
+}
+
+/* ------------------------------------------------------------------ devices */
+
+void network_on_nic(const Nic *nic)
+{
+        bus_emit_sandbox_networks(nic->sandbox);
+}
+
+void network_on_nic_gone(Nic *nic)
+{
+        Sandbox *sandbox = nic->sandbox;
+
+        log_info("Sandbox %s: network device %s is gone", sandbox->id, nic->network.name);
+        sandbox_save(sandbox);
+        /* Its interface may have come back meanwhile. */
+        network_look(sandbox);
+        network_pass_on(sandbox);
+}
+
+/* When nobody walks the list. */
+static void nics_collect(Sandbox *sandbox)
+{
+        for_each_nic(nic, &sandbox->network) if (nic->state == NIC_GONE) nic_free(nic);
+}
+
+Nic *network_find_nic(const Sandbox *sandbox, const char *name)
+{
+        for_each_nic(nic, &sandbox->network) if (nic->state != NIC_GONE &&
+                                                 strcmp(nic->network.name, name) == 0) return nic;
+        return NULL;
+}
+
+unsigned network_count_slots(const Sandbox *sandbox)
+{
+        unsigned n = 0;
+
+        for_each_nic(nic, &sandbox->network) n += nic_has_slot(nic);
+        return n;
+}
+
+/* What is in a given namespace isn't known yet. */
+unsigned network_plan_slots(const Sandbox *sandbox)
+{
+        const Network *network = &sandbox->network;
+        unsigned n = network->given ? 2 : network_is_private(sandbox) ? 1 : 0;
+
+        for_each_attachment(attachment, network) n++;
+        return n;
+}
+
+/* ------------------------------------------------------------------ the way back */
+
+static void network_end(Sandbox *sandbox)
+{
+        if (!sandbox->network.given)
+                netns_drop(sandbox->manager->paths.run_dir, sandbox->id);
+        network_set_state(sandbox, NETWORK_ABSENT);
+        sandbox_on_network_gone(sandbox);
+}
+
+static void network_on_released(void *userdata, int r, const sd_bus_error *error,
+                                const uint8_t *payload, size_t size, IoMessage *message)
+{
+        Sandbox *sandbox = userdata;
+
+        sandbox->network.worker = NULL;
+        if (r < 0)
+                log_warning("Sandbox %s: its network namespace isn't as it was: %s", sandbox->id,
+                            error && error->message ? error->message : strerror(-r));
+        network_end(sandbox);
+}
+
+/* Detaching goes on until no kind and no worker is at work any more. */
+static void network_finish(Sandbox *sandbox)
+{
+        Network *network = &sandbox->network;
+        int r = 0;
+
+        if (network->state != NETWORK_DETACHING || network->worker || network->ending ||
+            attachments_take_down(sandbox))
+                return;
+        if (network->given && network->netns >= 0) {
+                r = reconcile_release(&network->worker, sandbox->manager->event, network->netns,
+                                      network_on_released, sandbox);
+                if (r >= 0) {
+                        network_set_state(sandbox, NETWORK_RELEASING);
+                        return;
+                }
+                log_error_errno(r, "Sandbox %s: can't release its network", sandbox->id);
+        }
+        network_end(sandbox);
+}
+
+static int network_on_ending(sd_event_source *source, void *userdata)
+{
+        Sandbox *sandbox = userdata;
+        Network *network = &sandbox->network;
+
+        network->ending = sd_event_source_disable_unref(network->ending);
+        for_each_nic(nic, network) nic_free(nic);
+        bus_emit_sandbox_networks(sandbox);
+        network_finish(sandbox);
+        return 0;
+}
+
+/* Not at once: callers up the stack may walk its lists. A worker that is under way ends first: what it
+ * is just making would be left behind. */
+void network_on_guest_gone(Sandbox *sandbox)
+{
+        Network *network = &sandbox->network;
+
+        network->monitor = monitor_free(network->monitor);
+        if (network->state == NETWORK_ABSENT || network->state >= NETWORK_DETACHING)
+                return;
+        network_set_state(sandbox, NETWORK_DETACHING);
+        network->look = NETWORK_LOOK_NONE;
+        if (sd_event_add_defer(sandbox->manager->event, &network->ending, network_on_ending,
+                               sandbox) < 0)
+                log_error("Sandbox %s: can't take its network back", sandbox->id);
+}
+
+void network_on_attachment(Sandbox *sandbox)
+{
+        if (sandbox->network.state == NETWORK_DETACHING)
+                network_finish(sandbox);
+        else
+                network_pass_on(sandbox);
+}
+
+bool network_is_ending(const Sandbox *sandbox)
+{
+        return sandbox->network.state != NETWORK_ABSENT;
+}
+
+bool network_has_namespace(const Sandbox *sandbox)
+{
+        return sandbox->network.given || sandbox->network.state != NETWORK_ABSENT;
+}
+
+void network_forget(Sandbox *sandbox)
+{
+        if (network_has_namespace(sandbox))
+                netns_drop(sandbox->manager->paths.run_dir, sandbox->id);
+}
