@@ -134,6 +134,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         sd_event_source_disable_unref(sandbox->leader_source);
         sd_event_source_disable_unref(sandbox->grace);
         sd_event_source_disable_unref(sandbox->gone);
+        sweep_end(sandbox);
         sd_bus_error_free(&sandbox->failure);
         fd_close(sandbox->kvm);
         fd_close(sandbox->firmware);
@@ -405,6 +406,7 @@ void sandbox_tear_down(Sandbox *sandbox)
         HASH_ITER (hh, sandbox->containers, container, next)
                 container_on_guest_gone(container);
         binds_on_guest_gone(sandbox);
+        sweep_end(sandbox);
         shim_link_free(TAKE_PTR(sandbox->link));
         network_on_guest_gone(sandbox);
 

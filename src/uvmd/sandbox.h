@@ -21,6 +21,7 @@
 #include "uvmd/net/network.h"
 #include "uvmd/process.h"
 #include "uvmd/shim_link.h"
+#include "uvmd/sweep.h"
 #include "uvmd/unit.h"
 
 /* Each needs a slot of the board. */
@@ -109,6 +110,7 @@ struct Sandbox {
         uint32_t slots; /* of the board */
         Hotplug hotplug;
         Binds binds;
+        Sweep sweep;
         uint32_t next_mount;
         Network network;
 

@@ -85,6 +85,8 @@ static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (sandbox->state == SANDBOX_RUNNING)
                         mounts_adopt(container);
+        if (sandbox->state == SANDBOX_RUNNING)
+                sweep_begin(sandbox);
 }
 
 static void sandbox_on_message(void *userdata, const ShimMessage *message)
