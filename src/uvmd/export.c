@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -24,6 +26,9 @@
 #include "uvmd/idrange.h"
 
 #define EXPORT_LIMIT_USEC (10 * USEC_PER_SEC)
+
+/* Not in linux/magic.h. */
+#define EXPORT_XFS_MAGIC 0x58465342U
 
 /* For a probe: any id that is nobody's will do. */
 #define EXPORT_PROBE_ID IDRANGE_DEFAULT_BASE
@@ -99,6 +104,24 @@ static int caller_join(pid_t pid, sd_bus_error *error)
 
 /* ------------------------------------------------------------------ the source */
 
+/* What only disks and memory are behind is known; whatever else there is may be anything. */
+static bool source_is_endless(int fd)
+{
+        static const uint32_t known[] = {
+                EXT4_SUPER_MAGIC,     BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,      TMPFS_MAGIC,
+                RAMFS_MAGIC,          SQUASHFS_MAGIC,    OVERLAYFS_SUPER_MAGIC, EXPORT_XFS_MAGIC,
+                EROFS_SUPER_MAGIC_V1, MSDOS_SUPER_MAGIC,
+        };
+        struct statfs st;
+
+        if (fstatfs(fd, &st) < 0)
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                if ((uint32_t)st.f_type == known[i])
+                        return false;
+        return true;
+}
+
 static int source_look(int fd, const ExportOptions *options, ExportFound *found,
                        sd_bus_error *error)
 {
@@ -114,6 +137,7 @@ static int source_look(int fd, const ExportOptions *options, ExportFound *found,
                                  "devices of the host mean nothing inside a virtual machine.",
                                  options->path);
         found->directory = S_ISDIR(st.stx_mode);
+        found->endless = source_is_endless(fd);
         found->file.device = makedev(st.stx_dev_major, st.stx_dev_minor);
         found->file.inode = st.stx_ino;
         if (st.stx_mask & STATX_BTIME) {
@@ -232,7 +256,7 @@ static int tree_map(int tree, int users, const ExportOptions *options, ExportFou
                 options->path, strerror(-r));
 }
 
-/* The wire form of an ExportFound; 48 bytes. */
+/* The wire form of an ExportFound. */
 int export_answer_found(int socket, const ExportFound *found, const int *fds, unsigned n_fds)
 {
         uint8_t buffer[64];
@@ -246,6 +270,7 @@ int export_answer_found(int socket, const ExportFound *found, const int *fds, un
         wire_put_u64(&writer, found->file.born_nsec);
         wire_put_u32(&writer, found->directory);
         wire_put_u32(&writer, found->mappable);
+        wire_put_u32(&writer, found->endless);
         wire_put_u32(&writer, found->gid);
         r = wire_writer_end(&writer, &size);
         return r < 0 ? r : worker_answer(socket, buffer, size, fds, n_fds);
@@ -262,6 +287,7 @@ int export_read_found(const uint8_t *payload, size_t size, ExportFound *ret)
         found.file.born_nsec = wire_get_u64(&reader);
         found.directory = wire_get_u32(&reader);
         found.mappable = wire_get_u32(&reader);
+        found.endless = wire_get_u32(&reader);
         found.gid = wire_get_u32(&reader);
         if (reader.bad || wire_left(&reader) > 0)
                 return -EBADMSG;

@@ -47,6 +47,7 @@ typedef struct ExportFound {
         ExportFile file;
         bool directory; /* else a regular file: nothing else is exported */
         bool mappable;  /* its file system, and all mounted below it, can map ids */
+        bool endless;   /* its file system may never answer: FUSE, network */
         uint32_t gid;   /* the caller's own group; 0 without a caller */
 } ExportFound;
 

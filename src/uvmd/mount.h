@@ -74,6 +74,7 @@ typedef struct Mount {
         uint32_t slot;    /* PLUGGED and later, where it has a device of its own */
         Volume *volume;   /* borrowed; held from FILLING on */
         AgentCache cache; /* from FILLING on */
+        bool endless;     /* while it is routed: its file system may never answer */
         char tag[SHIM_TAG_MAX + 1];
 
         Worker *worker;

@@ -31,6 +31,7 @@ static int mount_take_found(Mount *mount, const ExportFound *found, sd_bus_error
                 return 0;
         }
         origin->directory = found->directory && mount->kind == MOUNT_BIND;
+        mount->endless = found->endless;
         /* One that is opened again was compared in the worker. */
         if (mount->goal != MOUNT_NEW)
                 return 0;
@@ -68,7 +69,10 @@ static int mount_choose_disk(Mount *mount, sd_bus_error *error)
         return 0;
 }
 
-/* Directories have a device of their own while there are slots; one is kept for the binds device. */
+/*
+ * Directories have a device of their own while there are slots; one is kept for the binds device. A
+ * single file can't have one, wherever it lies: Linux's client wants a directory as root.
+ */
 static int mount_choose_route(Mount *mount, sd_bus_error *error)
 {
         Sandbox *sandbox = mount->container->task.sandbox;
@@ -83,6 +87,14 @@ static int mount_choose_route(Mount *mount, sd_bus_error *error)
                 snprintf(mount->tag, sizeof(mount->tag), "m%u", mount->id);
                 return 0;
         }
+        /* One that hangs would take all that is behind the binds device with it. */
+        if (mount->origin.directory && mount->endless)
+                return error_set(error, -EMFILE, ERROR_LIMIT_EXCEEDED,
+                                 "%s is on a file system that may have to be waited for (FUSE, "
+                                 "network), which wants a device of its own, and the virtual "
+                                 "machine has no slot left; attach it before the start, or detach "
+                                 "something.",
+                                 mount->config.target);
         if (mount->cache == AGENT_CACHE_LOOSE && mount->config.cache)
                 return error_set(error, -EMFILE, ERROR_LIMIT_EXCEEDED,
                                  "%s can't be cached loosely: it is a single file, or the virtual "

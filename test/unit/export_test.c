@@ -6,8 +6,8 @@
 
 static void reads_what_was_found(void)
 {
-        uint8_t payload[4 * 8 + 3 * 4 + 1] = {
-                [0] = 5, [8] = 7, [16] = 9, [24] = 11, [32] = 1, [36] = 0, [40] = 100};
+        uint8_t payload[4 * 8 + 4 * 4 + 1] = {
+                [0] = 5, [8] = 7, [16] = 9, [24] = 11, [32] = 1, [36] = 0, [40] = 1, [44] = 100};
         ExportFound found;
 
         unit_assert_int(export_read_found(payload, sizeof(payload) - 1, &found), 0);
@@ -15,7 +15,7 @@ static void reads_what_was_found(void)
         unit_assert_int(found.file.inode, 7);
         unit_assert_int(found.file.born, 9);
         unit_assert_int(found.file.born_nsec, 11);
-        unit_assert(found.directory && !found.mappable);
+        unit_assert(found.directory && !found.mappable && found.endless);
         unit_assert_int(found.gid, 100);
         for (size_t size = 0; size < sizeof(payload) - 1; size++)
                 unit_assert_int(export_read_found(payload, size, &found), -EBADMSG);
