@@ -3,8 +3,8 @@
 
 usage: models.py [--seconds N] [--seed N] [--operations N] [--model file|tree] [--mode loose|mmap] DIRECTORY
 
-DIRECTORY holds what guests.py needs. Each model runs for so long in each cache mode. Exit status 1
-after a difference; its seed and operation, given again, show it again.
+DIRECTORY holds what guests.py needs. Each model runs for so long in each cache mode, all at once.
+Exit status 1 after a difference; its seed and operation, given again, show it again.
 """
 import argparse
 import os
@@ -21,16 +21,20 @@ def script(arguments):
         options += ' --seed %d' % arguments.seed
     if arguments.operations:
         options += ' --operations %d' % arguments.operations
-    return ''.join('fsmodel %s %s /mnt/files >>/tmp/report 2>&1\n' % (model, options)
-                   for model in arguments.model) + 'cp /tmp/report /mnt/report\n'
+    return ''.join('fsmodel %s %s /mnt/%s >/tmp/%s 2>&1 &\n' % (model, options, model, model)
+                   for model in arguments.model) + 'wait\ncat /tmp/file /tmp/tree >/mnt/report\n'
 
 
-def run(here, mode, arguments):
+def start(here, mode, arguments):
+    path = '%s/model-%s' % (here, mode)
+    for model in arguments.model:
+        os.makedirs('%s/%s' % (path, model))
+    return Guest(here, 'ours', path, OPTIONS + mode, script(arguments), 90 + 2 * arguments.seconds)
+
+
+def judge(here, mode, guest, arguments):
     """Whether there was no difference."""
     path = '%s/model-%s' % (here, mode)
-    os.makedirs(path + '/files')
-    guest = Guest(here, 'ours', path, OPTIONS + mode, script(arguments),
-                  60 + 2 * 2 * arguments.seconds)
     guest.wait()
     report = ''
     if os.path.exists(path + '/report'):
@@ -46,7 +50,7 @@ def run(here, mode, arguments):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--seconds', type=int, default=15)
+    parser.add_argument('--seconds', type=int, default=60)
     parser.add_argument('--seed', type=int)
     parser.add_argument('--operations', type=int)
     parser.add_argument('--model', action='append', choices=('file', 'tree'))
@@ -55,7 +59,9 @@ def main():
     arguments = parser.parse_args()
     arguments.model = arguments.model or ['file', 'tree']
     here = os.path.abspath(arguments.directory)
-    results = [run(here, mode, arguments) for mode in arguments.mode or ('loose', 'mmap')]
+    modes = arguments.mode or ('loose', 'mmap')
+    guests = [start(here, mode, arguments) for mode in modes]
+    results = [judge(here, *pair, arguments) for pair in zip(modes, guests)]
     return 0 if all(results) else 1
 
 
