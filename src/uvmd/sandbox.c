@@ -326,6 +326,8 @@ static void sandbox_gone(Sandbox *sandbox)
         if (sandbox->reason == SANDBOX_REASON_NONE)
                 sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
                                    "The virtual machine ended and nobody saw why.");
+        log_info("Sandbox %s: its end: %s: %s", sandbox->id,
+                 sandbox_reason_to_string(sandbox->reason), sandbox->reason_text ?: "");
         sandbox_set_state(sandbox, SANDBOX_STOPPED);
         bus_answer_all(&sandbox->start_calls, -EIO, &sandbox->failure);
         if (sandbox->next == SANDBOX_DELETE || sandbox->config.auto_remove)
