@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -77,13 +78,29 @@ static int check_free(const char *slot)
         return device >= 0 && is_mountable(device, &mount, &text) ? shares_check_free(&mount) : 0;
 }
 
+/* Nothing to unbind: an earlier request has done it, and the host has not heard. */
+static bool is_unbound(const char *slot)
+{
+        char path[sizeof(DEVICES) + 64];
+
+        snprintf(path, sizeof(path), DEVICES "%s", slot);
+        if (access(path, F_OK) < 0)
+                return false;
+        snprintf(path, sizeof(path), DEVICES "%s/driver", slot);
+        return access(path, F_OK) < 0 && errno == ENOENT;
+}
+
 static int plug_run(void *argument, int output)
 {
         const Plug *plug = argument;
         char name[32];
-        int n = snprintf(name, sizeof(name), "virtio-mmio.%u", plug->slot);
-        int r = plug->bind ? 0 : check_free(name);
+        int n = snprintf(name, sizeof(name), "virtio-mmio.%u", plug->slot), r = 0;
 
+        if (!plug->bind) {
+                if (is_unbound(name))
+                        return 0;
+                r = check_free(name);
+        }
         if (r < 0)
                 return r;
         return text_write(AT_FDCWD, plug->bind ? DRIVER "bind" : DRIVER "unbind", name, (size_t)n);

@@ -11,5 +11,6 @@
 #include "agent/guest.h"
 
 /* Answers request @request when the driver is done. A device that is mounted isn't unbound (EBUSY):
- * with 9p that would block until nobody has it mounted, maybe for ever. */
+ * with 9p that would block until nobody has it mounted, maybe for ever. One whose driver is unbound
+ * already is done. */
 void plug_slot(Guest *guest, uint32_t request, uint32_t slot, bool bind);

@@ -196,8 +196,11 @@ typedef enum ShimDeviceKind {
         SHIM_DEVICE_MEM,     /* no fd */
 } ShimDeviceKind;
 
-/* Before BOOT the device is there when the guest boots; later it is plugged in and the REPLY comes
- * when the agent has bound its driver. The REPLY's value is the slot. */
+/*
+ * Before BOOT the device is there when the guest boots; later it is plugged in and the REPLY comes
+ * when the agent has bound its driver. The REPLY's value is the slot. When it fails there is no device:
+ * one that the guest didn't take in time (-ETIMEDOUT) is taken back as soon as it answers.
+ */
 typedef struct ShimAddDevice {
         uint32_t kind; /* ShimDeviceKind */
         uint32_t flags;
@@ -228,7 +231,8 @@ typedef struct ShimSetThrottle {
 /*
  * How many vCPUs the guest is to have, 1 to max_vcpus: made and brought up, or taken offline and
  * ended. The REPLY's value is how many there are now, also when it fails: -ETIMEDOUT the guest
- * doesn't do it, or the agent's errno with its text.
+ * doesn't do it, or the agent's errno with its text; -EBUSY: it has not answered an earlier one. Only
+ * while the sandbox runs.
  */
 typedef struct ShimSetVcpus {
         uint32_t vcpus;
@@ -245,7 +249,8 @@ typedef struct ShimSetLink {
         bool up;
 } ShimSetLink;
 
-/* The guest must have unmounted it; the agent unbinds its driver first. */
+/* The guest must have unmounted it; the agent unbinds its driver first. When it fails the device is
+ * where it was: -ETIMEDOUT the guest doesn't answer; -EBUSY it still has not, asked before. */
 typedef struct ShimRemoveDevice {
         uint32_t slot;
 } ShimRemoveDevice;
@@ -258,7 +263,8 @@ typedef struct ShimRemoveDevice {
  */
 typedef struct ShimAgentRequest {
         uint64_t process;
-        uint32_t type; /* AGENT_REQUEST_*; PLUG, UNPLUG and SHUTDOWN are the shim's own: -EPERM */
+        uint32_t type; /* AGENT_REQUEST_*; the shim's own are -EPERM: PLUG, UNPLUG, SHUTDOWN, CPUS,
+                          SET_TIME */
         const uint8_t *payload; /* borrowed */
         size_t payload_size;
 } ShimAgentRequest;

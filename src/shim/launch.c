@@ -47,6 +47,10 @@ static void launch_step_message(const Sandbox *sandbox, LaunchStep step, Control
                         .configure =
                                 {
                                         .memory_bytes = launch->memory,
+                                        .memory_max_bytes = launch->memory_max,
+                                        .flags = launch->flags & SHIM_LAUNCH_MERGE_PAGES
+                                                         ? CONTROL_CONFIGURE_MERGE_PAGES
+                                                         : 0,
                                         .vcpus = launch->vcpus,
                                         .max_vcpus = launch->max_vcpus,
                                         .slots = launch->slots,
@@ -184,10 +188,22 @@ static void launch_on_accepted(Vmm *vmm, uint32_t port, int fd)
                 fd_close(fd);
 }
 
+static void launch_on_memory(Vmm *vmm, uint32_t slot, uint64_t requested, uint64_t actual)
+{
+        Sandbox *sandbox = CONTAINER_OF(vmm, Sandbox, vmm);
+        ShimMessage message = {
+                .type = SHIM_MEMORY,
+                .memory = {.slot = slot, .requested = requested, .actual = actual},
+        };
+
+        link_send(&sandbox->link, &message);
+}
+
 const VmmOps sandbox_vmm_ops = {
         .ready = launch_on_ready,
         .phase = launch_on_phase,
         .accepted = launch_on_accepted,
+        .memory = launch_on_memory,
         .gone = sandbox_on_vmm_gone,
 };
 
@@ -247,8 +263,9 @@ static bool launch_is_sane(const ShimLaunch *launch)
 {
         uint32_t end;
 
-        return !(launch->flags & ~(uint32_t)SHIM_LAUNCH_IDENTITY) && launch->range_base > 0 &&
-               launch->range_size > 0 &&
+        return !(launch->flags & ~(uint32_t)(SHIM_LAUNCH_IDENTITY | SHIM_LAUNCH_MERGE_PAGES)) &&
+               (launch->memory_max == 0 || launch->memory_max >= launch->memory) &&
+               launch->range_base > 0 && launch->range_size > 0 &&
                !__builtin_add_overflow(launch->range_base, launch->range_size, &end) &&
                launch->vmm[0] == '/' && launch->vcpus > 0 && launch->vcpus <= launch->max_vcpus;
 }
@@ -261,6 +278,7 @@ int sandbox_launch(Sandbox *sandbox, const ShimLaunch *launch, int *fds)
         if (!launch_is_sane(launch))
                 return -EINVAL;
         sandbox->launch = *launch;
+        sandbox->vcpus = sandbox->online = launch->vcpus;
         run_dir = TAKE_FD(fds[SHIM_LAUNCH_FD_RUN_DIR]);
         sandbox->kvm_fd = TAKE_FD(fds[SHIM_LAUNCH_FD_KVM]);
         sandbox->firmware_fd = TAKE_FD(fds[SHIM_LAUNCH_FD_FIRMWARE]);

@@ -28,8 +28,11 @@ static unsigned request_allowed(ShimType type)
         case SHIM_ADD_BIND:
         case SHIM_REMOVE_BIND:
         case SHIM_SET_THROTTLE:
+        case SHIM_RESIZE:
+        case SHIM_SET_LINK:
                 return IN_LIVE;
         case SHIM_PAUSE:
+        case SHIM_SET_VCPUS:
                 return IN(SHIM_RUNNING);
         case SHIM_RESUME:
                 return IN(SHIM_PAUSED);
@@ -79,7 +82,8 @@ Request *request_new(Sandbox *sandbox, const ShimMessage *message)
         request->sandbox = sandbox;
         request->serial = message->serial;
         request->type = message->type;
-        request->fd = FD_NONE;
+        for (unsigned i = 0; i < REQUEST_FDS_MAX; i++)
+                request->fds[i] = FD_NONE;
         list_append(&sandbox->requests, &request->link);
         return request;
 }
@@ -87,11 +91,53 @@ Request *request_new(Sandbox *sandbox, const ShimMessage *message)
 void request_end(Request *request, int error, const char *text, const void *payload, size_t size)
 {
         list_remove(&request->link);
-        request_answer(request->sandbox, request->serial, error, text, request->slot, payload,
+        loop_timer_cancel(&request->limit);
+        request_answer(request->sandbox, request->serial, error, text, request->value, payload,
                        size);
-        fd_close(request->fd);
+        fd_close_many(request->fds, REQUEST_FDS_MAX);
         free(request->stats);
         free(request);
+}
+
+static void request_arm_limit(Request *request);
+
+static int request_on_limit(LoopTimer *timer)
+{
+        Request *request = CONTAINER_OF(timer, Request, limit);
+
+        if (request->sandbox->status.state == SHIM_PAUSED) {
+                request_arm_limit(request);
+                return 0;
+        }
+        request->overdue = true;
+        request_answer(request->sandbox, request->serial, -ETIMEDOUT, request->text, request->value,
+                       NULL, 0);
+        request->serial = 0;
+        return 0;
+}
+
+static void request_arm_limit(Request *request)
+{
+        loop_timer_arm(request->sandbox->loop, &request->limit,
+                       clock_now_usec() + clock_limit_usec(REQUEST_GUEST_USEC), request_on_limit);
+}
+
+void request_limit(Request *request, const char *text)
+{
+        snprintf(request->text, sizeof(request->text), "%s", text);
+        request_arm_limit(request);
+}
+
+bool request_is_under_way(Sandbox *sandbox, ShimType one, ShimType other, uint32_t slot)
+{
+        list_for_each (item, &sandbox->requests) {
+                const Request *request = LIST_ENTRY(item, Request, link);
+
+                if ((request->type == one || request->type == other) &&
+                    (slot == UINT32_MAX || request->slot == slot))
+                        return true;
+        }
+        return false;
 }
 
 void sandbox_forget_requests(Sandbox *sandbox)
@@ -119,8 +165,10 @@ void request_on_vmm(VmmCall *call, int error, const ControlMessage *answered, co
 
         if (error == 0 && request->type == SHIM_PAUSE && state == SHIM_RUNNING)
                 sandbox_set_state(sandbox, SHIM_PAUSED);
-        if (error == 0 && request->type == SHIM_RESUME && state == SHIM_PAUSED)
+        if (error == 0 && request->type == SHIM_RESUME && state == SHIM_PAUSED) {
                 sandbox_set_state(sandbox, SHIM_RUNNING);
+                hostclock_tell(&sandbox->clock);
+        }
         request_end(request, error, request_vmm_refusal(answered), NULL, 0);
 }
 
@@ -304,9 +352,11 @@ static void request_dispatch(Sandbox *sandbox, const ShimMessage *message, int *
         case SHIM_GET_CONSOLE:
                 return on_get_console(sandbox, message);
         case SHIM_SET_VCPUS:
+                return request_on_set_vcpus(sandbox, message);
         case SHIM_RESIZE:
+                return request_on_resize(sandbox, message);
         case SHIM_SET_LINK:
-                return request_answer(sandbox, message->serial, -EOPNOTSUPP, NULL, 0, NULL, 0);
+                return request_on_set_link(sandbox, message);
         case SHIM_REPLY:
         case SHIM_HELLO:
         case SHIM_SYNCED:

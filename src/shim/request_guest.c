@@ -1,211 +1,31 @@
-/* uvmd's requests that take the VMM and the guest's agent: devices, the agent's own, figures; see
- * request.h. */
+/* uvmd's requests to the guest's agent, and figures; see request.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fd.h"
-
 #include "shim/request.h"
 
-/* ---- devices: the VMM's slot, then the guest's driver */
+/* ---- what the agent does */
 
-static void request_on_plugged(AgentCall *call, int error, const uint8_t *payload, size_t size)
+int request_read_reply(int error, const uint8_t *payload, size_t size, char text[SHIM_TEXT_MAX + 1],
+                       AgentReply *ret)
 {
-        Request *request = CONTAINER_OF(call, Request, agent);
         AgentReply reply = {};
-        char text[SHIM_TEXT_MAX + 1] = "";
 
+        text[0] = 0;
         if (error == 0)
                 error = agent_reply_decode(payload, size, &reply);
         if (error == 0 && reply.code != 0) {
                 error = reply.code <= 4095 ? -(int)reply.code : -EIO;
-                snprintf(text, sizeof(text), "the guest: %s", reply.text ? reply.text : "");
+                snprintf(text, SHIM_TEXT_MAX + 1, "the guest: %s", reply.text ? reply.text : "");
         }
-        agent_reply_done(&reply);
-        if (error == 0 && request->type == SHIM_REMOVE_DEVICE) {
-                ControlMessage control = {
-                        .type = CONTROL_REMOVE_DEVICE,
-                        .remove_device.slot = request->slot,
-                };
-
-                request_to_vmm(request, &control, NULL, 0, request_on_vmm);
-                return;
-        }
-        request_end(request, error, text, NULL, 0);
-}
-
-static void request_to_driver(Request *request, AgentType type)
-{
-        uint8_t payload[16];
-        size_t size;
-        int r;
-
-        r = agent_slot_encode(&(AgentSlot){.slot = request->slot}, payload, sizeof(payload), &size);
-        if (r >= 0)
-                r = agent_link_call(&request->sandbox->agent, &request->agent, (uint16_t)type,
-                                    payload, size, request_on_plugged);
-        if (r < 0)
-                request_end(request, r, NULL, NULL, 0);
-}
-
-static void request_on_device(VmmCall *call, int error, const ControlMessage *answered,
-                              const uint8_t *raw, size_t raw_size)
-{
-        Request *request = CONTAINER_OF(call, Request, vmm);
-
-        if (error == 0)
-                request->slot = answered->reply.value;
-        /* Before the guest runs its driver finds the device by itself. */
-        if (error == 0 && request->sandbox->status.state != SHIM_CREATED)
-                request_to_driver(request, AGENT_REQUEST_PLUG);
+        if (ret)
+                *ret = reply;
         else
-                request_end(request, error, request_vmm_refusal(answered), NULL, 0);
+                agent_reply_done(&reply);
+        return error;
 }
-
-/* What request_device_is_valid() has let through. */
-static void request_fill_device(const ShimAddDevice *device, ControlAddDevice *ret)
-{
-        bool read_only = device->flags & SHIM_DEVICE_READ_ONLY;
-
-        ret->slot = CONTROL_SLOT_ANY;
-        ret->throttle = device->throttle;
-        switch (device->kind) {
-        case SHIM_DEVICE_P9:
-        case SHIM_DEVICE_BINDS:
-                ret->kind = CONTROL_DEVICE_P9;
-                ret->p9.flags = (device->kind == SHIM_DEVICE_BINDS ? CONTROL_P9_BINDS : 0) |
-                                (read_only ? CONTROL_P9_READ_ONLY : 0);
-                memcpy(ret->p9.tag, device->tag, sizeof(device->tag));
-                break;
-        case SHIM_DEVICE_BLOCK:
-                ret->kind = CONTROL_DEVICE_BLOCK;
-                ret->block.flags = read_only ? CONTROL_BLOCK_READ_ONLY : 0;
-                memcpy(ret->block.serial, device->tag, CONTROL_SERIAL_SIZE_MAX + 1);
-                break;
-        default:
-                ret->kind = CONTROL_DEVICE_RNG;
-                break;
-        }
-}
-
-void request_add_device(Request *request)
-{
-        ControlMessage control = {.type = CONTROL_ADD_DEVICE};
-        _cleanup_(fd_closep) int fd = TAKE_FD(request->fd);
-
-        request->deferred = false;
-        request_fill_device(&request->device, &control.add_device);
-        request_to_vmm(request, &control, &fd, fd >= 0, request_on_device);
-}
-
-static bool request_device_is_valid(const ShimAddDevice *device, unsigned n_fds)
-{
-        size_t tag_max = SHIM_TAG_MAX;
-        unsigned fds = 0;
-
-        switch (device->kind) {
-        case SHIM_DEVICE_RNG:
-                return n_fds == 0 && device->flags == 0;
-        case SHIM_DEVICE_P9:
-                fds = 1;
-                break;
-        case SHIM_DEVICE_BLOCK:
-                fds = 1;
-                tag_max = CONTROL_SERIAL_SIZE_MAX;
-                break;
-        case SHIM_DEVICE_BINDS:
-                break;
-        default:
-                return false;
-        }
-        return n_fds == fds && device->tag[0] && strlen(device->tag) <= tag_max &&
-               (device->flags & ~(uint32_t)SHIM_DEVICE_READ_ONLY) == 0;
-}
-
-void request_on_add_device(Sandbox *sandbox, const ShimMessage *message, int *fds, unsigned n_fds)
-{
-        const ShimAddDevice *device = &message->add_device;
-        Request *request;
-
-        if (!request_device_is_valid(device, n_fds)) {
-                request_answer(sandbox, message->serial, -EINVAL, NULL, 0, NULL, 0);
-                return;
-        }
-        request = request_new(sandbox, message);
-        if (!request)
-                return;
-        request->device = *device;
-        if (n_fds > 0)
-                request->fd = TAKE_FD(fds[0]);
-        /* While the guest boots nobody can say whether its driver has looked yet. */
-        request->deferred = true;
-        if (sandbox->status.state != SHIM_STARTING)
-                request_add_device(request);
-}
-
-void request_on_remove_device(Sandbox *sandbox, const ShimMessage *message)
-{
-        Request *request = request_new(sandbox, message);
-        ControlMessage control = {
-                .type = CONTROL_REMOVE_DEVICE,
-                .remove_device.slot = message->remove_device.slot,
-        };
-
-        if (!request)
-                return;
-        request->slot = message->remove_device.slot;
-        if (sandbox->status.state == SHIM_CREATED)
-                request_to_vmm(request, &control, NULL, 0, request_on_vmm);
-        else
-                request_to_driver(request, AGENT_REQUEST_UNPLUG);
-}
-
-/* ---- what the VMM alone changes about a device */
-
-void request_on_bind(Sandbox *sandbox, const ShimMessage *message, int *fds, unsigned n_fds)
-{
-        bool add = message->type == SHIM_ADD_BIND;
-        const ShimBind *bind = add ? &message->add_bind : &message->remove_bind;
-        ControlMessage control = {
-                .type = add ? CONTROL_ADD_BIND : CONTROL_REMOVE_BIND,
-                .add_bind = {.slot = bind->slot},
-        };
-        Request *request;
-
-        if (n_fds != add || (bind->flags & ~(uint32_t)(add ? SHIM_BIND_READ_ONLY : 0)) ||
-            !control_bind_name_is_valid(bind->name)) {
-                request_answer(sandbox, message->serial, -EINVAL, NULL, 0, NULL, 0);
-                return;
-        }
-        request = request_new(sandbox, message);
-        if (!request)
-                return;
-        if (bind->flags & SHIM_BIND_READ_ONLY)
-                control.add_bind.flags = CONTROL_BIND_READ_ONLY;
-        memcpy(control.add_bind.name, bind->name, sizeof(bind->name));
-        request_to_vmm(request, &control, fds, n_fds, request_on_vmm);
-}
-
-void request_on_set_throttle(Sandbox *sandbox, const ShimMessage *message)
-{
-        Request *request = request_new(sandbox, message);
-        ControlMessage control = {
-                .type = CONTROL_SET_THROTTLE,
-                .set_throttle =
-                        {
-                                .slot = message->set_throttle.slot,
-                                .direction = (ThrottleDirection)message->set_throttle.direction,
-                                .limits = message->set_throttle.limits,
-                        },
-        };
-
-        if (request)
-                request_to_vmm(request, &control, NULL, 0, request_on_vmm);
-}
-
-/* ---- what the agent does */
 
 /* What the answer to a start means for the process: 0, or the code a shell would give. */
 static int request_start_code(int error, const uint8_t *payload, size_t size)
@@ -236,6 +56,14 @@ static void request_on_agent(AgentCall *call, int error, const uint8_t *payload,
         request_end(request, error, NULL, payload, size);
 }
 
+/* What the shim keeps in step with the VMM. */
+static bool request_is_the_shims_own(uint32_t type)
+{
+        return type < AGENT_REQUEST_PING || type == AGENT_REQUEST_PLUG ||
+               type == AGENT_REQUEST_UNPLUG || type == AGENT_REQUEST_SHUTDOWN ||
+               type == AGENT_REQUEST_CPUS || type == AGENT_REQUEST_SET_TIME;
+}
+
 void request_on_agent_request(Sandbox *sandbox, const ShimMessage *message)
 {
         const ShimAgentRequest *ask = &message->agent_request;
@@ -243,8 +71,7 @@ void request_on_agent_request(Sandbox *sandbox, const ShimMessage *message)
         Request *request;
         int r = 0;
 
-        if (ask->type < AGENT_REQUEST_PING ||
-            (ask->type >= AGENT_REQUEST_PLUG && ask->type <= AGENT_REQUEST_SHUTDOWN))
+        if (request_is_the_shims_own(ask->type))
                 r = -EPERM;
         else if (ask->process && !process)
                 r = -ENOENT;

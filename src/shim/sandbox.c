@@ -191,6 +191,7 @@ int sandbox_new(Sandbox **ret, Loop *loop, const char *id, uid_t peer)
         link_init(&sandbox->link, loop, &link_ops, peer);
         vmm_init(&sandbox->vmm, loop, &sandbox_vmm_ops);
         agent_link_init(&sandbox->agent, loop, &agent_ops);
+        hostclock_init(&sandbox->clock, loop, &sandbox->agent);
         sandbox->agent.hostname = sandbox->launch.hostname;
         journal_init(&sandbox->journal, loop, NULL, NULL);
         incoming_init(&sandbox->incoming, loop, sandbox_on_stream);
@@ -206,6 +207,7 @@ Sandbox *sandbox_free(Sandbox *sandbox)
         link_done(&sandbox->link);
         vmm_done(&sandbox->vmm);
         agent_link_done(&sandbox->agent);
+        hostclock_done(&sandbox->clock);
         sandbox_forget_requests(sandbox);
         incoming_done(&sandbox->incoming);
         process_table_done(&sandbox->table);

@@ -22,6 +22,7 @@
 #include "shim/agent.h"
 #include "shim/console.h"
 #include "shim/ending.h"
+#include "shim/hostclock.h"
 #include "shim/incoming.h"
 #include "shim/journal.h"
 #include "shim/link.h"
@@ -37,11 +38,14 @@ typedef struct Sandbox {
         Link link;
         Vmm vmm;
         AgentLink agent;
+        HostClock clock;
         Journal journal;
         Console console;
         Incoming incoming;
         ProcessTable table;
         List requests;
+        uint32_t vcpus;  /* that the VMM has */
+        uint32_t online; /* of these, by the guest's last word */
 
         /* What is known of the end; the rest is in vmm and console. */
         ShimReason asked;

@@ -83,6 +83,10 @@ static int vmm_dispatch(Vmm *vmm, const ControlMessage *message, IoMessage *io, 
         case CONTROL_VSOCK_ACCEPTED:
                 vmm->ops->accepted(vmm, message->vsock_accepted.host_port, TAKE_FD(io->fds[0]));
                 return 0;
+        case CONTROL_MEMORY:
+                vmm->ops->memory(vmm, message->memory.slot, message->memory.requested_bytes,
+                                 message->memory.actual_bytes);
+                return 0;
         case CONTROL_ENDED:
                 vmm->end = message->ended.reason;
                 memcpy(vmm->end_text, message->ended.text, sizeof(vmm->end_text));
@@ -104,7 +108,6 @@ static int vmm_dispatch(Vmm *vmm, const ControlMessage *message, IoMessage *io, 
         case CONTROL_SET_VCPUS:
         case CONTROL_RESIZE:
         case CONTROL_SET_LINK:
-        case CONTROL_MEMORY:
         case CONTROL_TYPE_MAX:
                 break;
         }

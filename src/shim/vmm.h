@@ -39,6 +39,7 @@ typedef struct VmmOps {
         void (*phase)(Vmm *vmm, uint32_t id, uint64_t usec);
         /* Takes @fd. */
         void (*accepted)(Vmm *vmm, uint32_t port, int fd);
+        void (*memory)(Vmm *vmm, uint32_t slot, uint64_t requested, uint64_t actual);
         /* The process has been waited for; @status as of waitpid(). No call comes after this. */
         void (*gone)(Vmm *vmm, int status);
 } VmmOps;

@@ -3,7 +3,9 @@
  * unix sockets, DIR/PORT for each port that the shim listens on; a connection to DIR/reset resets
  * the "guest". Its instructions are the guest's command line: "DIR", or "DIR WHAT" with what happens
  * after START: panic, triple, crash, exit3, silent (ends without a word), refuse (CONFIGURE fails).
+ * Devices are a list of slots and kinds, which STATS tells; one that is resized takes half at once.
  */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +29,8 @@ enum { LISTENERS_MAX = 8 };
 static char dir[64], what[16];
 static int console = -1;
 static bool started;
+static ControlDevice devices[CONTROL_SLOTS_MAX]; /* 0: the slot is empty */
+static uint32_t vcpus, max_vcpus;
 static struct pollfd polled[1 + LISTENERS_MAX] = {{.fd = CONTROL, .events = POLLIN}};
 static unsigned ports[1 + LISTENERS_MAX], n_polled = 1;
 
@@ -130,26 +134,88 @@ static void configure(uint32_t serial, const ControlConfigure *configuration, co
                 reply(serial, EINVAL, 0, "the file is not a firmware image");
                 return;
         }
+        vcpus = configuration->vcpus;
+        max_vcpus = configuration->max_vcpus;
         console = dup(fds[2]);
         listen_at(0);
         reply(serial, 0, 0, "");
 }
 
-static void serve(const ControlMessage *message, const int *fds)
+static void add_device(uint32_t serial, const ControlAddDevice *device)
 {
-        static uint32_t slots;
+        uint32_t slot = 0;
+
+        while (slot < CONTROL_SLOTS_MAX && devices[slot])
+                slot++;
+        if (slot == CONTROL_SLOTS_MAX)
+                die("no slot");
+        devices[slot] = device->kind;
+        reply(serial, 0, slot, "");
+}
+
+static void send_stats(uint32_t serial)
+{
         ControlMessage stats = {
                 .type = CONTROL_STATS,
-                .serial = message->serial,
-                .stats.vcpu_usec = 12345,
+                .serial = serial,
+                .stats = {.vcpu_usec = 12345, .vcpus = vcpus},
         };
 
+        for (uint32_t slot = 0; slot < CONTROL_SLOTS_MAX; slot++)
+                if (devices[slot])
+                        stats.stats.devices[stats.stats.n_devices++] = (ControlDeviceStats){
+                                .slot = slot,
+                                .kind = devices[slot],
+                        };
+        send_message(&stats, NULL, 0);
+}
+
+static void resize(uint32_t slot, uint64_t bytes)
+{
+        ControlMessage memory = {
+                .type = CONTROL_MEMORY,
+                .memory = {.slot = slot, .requested_bytes = bytes, .actual_bytes = bytes / 2},
+        };
+
+        send_message(&memory, NULL, 0);
+}
+
+/* 0, or the errno of a request about one device or the vCPUs. */
+static uint32_t change(const ControlMessage *message)
+{
+        bool is_remove = message->type == CONTROL_REMOVE_DEVICE;
+        uint32_t slot = is_remove                               ? message->remove_device.slot
+                        : message->type == CONTROL_SET_THROTTLE ? message->set_throttle.slot
+                        : message->type == CONTROL_RESIZE       ? message->resize.slot
+                                                                : message->set_link.slot;
+
+        if (slot >= CONTROL_SLOTS_MAX || !devices[slot])
+                return ENODEV;
+        if (is_remove)
+                devices[slot] = 0;
+        else if (message->type == CONTROL_RESIZE)
+                resize(slot, message->resize.bytes);
+        return 0;
+}
+
+static void serve(const ControlMessage *message, const int *fds)
+{
         switch (message->type) {
         case CONTROL_CONFIGURE:
                 configure(message->serial, &message->configure, fds);
                 return;
         case CONTROL_ADD_DEVICE:
-                reply(message->serial, 0, slots++, "");
+                add_device(message->serial, &message->add_device);
+                return;
+        case CONTROL_REMOVE_DEVICE:
+        case CONTROL_SET_THROTTLE:
+        case CONTROL_RESIZE:
+        case CONTROL_SET_LINK:
+                reply(message->serial, change(message), 0, "");
+                return;
+        case CONTROL_SET_VCPUS:
+                vcpus = message->set_vcpus.vcpus;
+                reply(message->serial, vcpus <= max_vcpus ? 0 : EINVAL, vcpus, "");
                 return;
         case CONTROL_VSOCK_LISTEN:
                 listen_at(message->vsock_listen.port);
@@ -163,7 +229,7 @@ static void serve(const ControlMessage *message, const int *fds)
                 reply(message->serial, 0, 0, "");
                 end(CONTROL_END_STOPPED, "");
         case CONTROL_GET_STATS:
-                send_message(&stats, NULL, 0);
+                send_stats(message->serial);
                 return;
         default:
                 break;
@@ -181,6 +247,8 @@ static void receive(void)
                 _exit(0);
         if (control_decode(buffer, io.size, &message) < 0)
                 die("a message that is none");
+        if (control_fd_count(&message) != io.n_fds)
+                die("other fds than the message says");
         serve(&message, io.fds);
         io_message_done(&io);
 }

@@ -89,6 +89,9 @@ static void record(Fixture *fixture, const ShimMessage *message)
         case SHIM_PROCESS:
                 record_process(fixture, &message->process);
                 break;
+        case SHIM_MEMORY:
+                fixture->memory = message->memory;
+                break;
         case SHIM_AGENT_EVENT:
                 break;
         default:
@@ -232,7 +235,7 @@ int fixture_launch(Fixture *fixture, const char *what, uint64_t boot_usec)
                                 .range_base = FIXTURE_RANGE,
                                 .range_size = 65536,
                                 .vcpus = 1,
-                                .max_vcpus = 1,
+                                .max_vcpus = 4,
                                 .slots = 8,
                                 .memory = 64 << 20,
                                 .boot_usec = boot_usec,
@@ -392,14 +395,32 @@ void fake_agent_wait_ack(FakeAgent *agent)
         }
 }
 
-void fake_agent_reply(FakeAgent *agent, uint32_t id, uint32_t code, uint8_t exit_code)
+static void fake_agent_answer(FakeAgent *agent, uint32_t id, AgentReply *reply)
 {
-        AgentReply reply = {.sequence = ++agent->sequence, .code = code, .exit_code = exit_code};
         uint8_t payload[256];
         size_t size;
 
-        unit_assert_int(agent_reply_encode(&reply, payload, sizeof(payload), &size), 0);
+        reply->sequence = ++agent->sequence;
+        unit_assert_int(agent_reply_encode(reply, payload, sizeof(payload), &size), 0);
         fake_agent_send(agent, AGENT_REPLY, id, payload, size);
+}
+
+void fake_agent_reply(FakeAgent *agent, uint32_t id, uint32_t code, uint8_t exit_code)
+{
+        fake_agent_answer(agent, id, &(AgentReply){.code = code, .exit_code = exit_code});
+}
+
+void fake_agent_reply_cpus(FakeAgent *agent, uint32_t id, uint32_t code, uint32_t cpus)
+{
+        AgentReply reply = {.code = code, .text = code ? (char *)"a CPU is in use" : NULL};
+        uint8_t payload[16];
+        size_t size;
+
+        unit_assert_int(
+                agent_cpus_encode(&(AgentCpus){.cpus = cpus}, payload, sizeof(payload), &size), 0);
+        reply.payload = payload;
+        reply.payload_size = (uint32_t)size;
+        fake_agent_answer(agent, id, &reply);
 }
 
 void fake_agent_exited(FakeAgent *agent, const char *container, const char *process, uint8_t code,

@@ -30,7 +30,8 @@ typedef struct Fixture {
         unsigned n_processes;
         ShimReply reply; /* the last; its payload is in @payload */
         uint8_t payload[SHIM_PAYLOAD_MAX];
-        uint32_t replied; /* its serial */
+        uint32_t replied;  /* its serial */
+        ShimMemory memory; /* the last */
 } Fixture;
 
 void fixture_start(Fixture *fixture);
@@ -88,6 +89,8 @@ void fake_agent_next(FakeAgent *agent, Frame *ret);
 /* Waits until the host has acknowledged everything. */
 void fake_agent_wait_ack(FakeAgent *agent);
 void fake_agent_reply(FakeAgent *agent, uint32_t id, uint32_t code, uint8_t exit_code);
+/* With the AgentCpus of SET_VCPUS as its payload. */
+void fake_agent_reply_cpus(FakeAgent *agent, uint32_t id, uint32_t code, uint32_t cpus);
 void fake_agent_exited(FakeAgent *agent, const char *container, const char *process, uint8_t code,
                        uint64_t stdout_bytes, uint64_t stderr_bytes);
 void fake_agent_goodbye(FakeAgent *agent);
