@@ -167,12 +167,12 @@ static int link_dispatch(Link *link, const ControlMessage *message, int *fds)
         case CONTROL_ADD_BIND:
         case CONTROL_REMOVE_BIND:
                 return plug_bind(link, message, fds);
+        case CONTROL_SET_LINK:
+                return plug_set_link(link, message);
         case CONTROL_SET_VCPUS:
                 return link_set_vcpus(link, message);
         case CONTROL_RESIZE:
                 return resize_request(link, message);
-        case CONTROL_SET_LINK:
-                return link_reply(link, message->serial, -EOPNOTSUPP, 0, NULL);
         case CONTROL_MEMORY:
         case CONTROL_READY:
         case CONTROL_REPLY:

@@ -2,8 +2,10 @@
 #include "vmm/plug.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "vmm/net/tap.h"
 #include "vmm/resize.h"
 #include "vmm/virtio/blk.h"
+#include "vmm/virtio/net.h"
 #include "vmm/virtio/p9.h"
 #include "vmm/virtio/rng.h"
 #include "vmm/virtio/vsock.h"
@@ -50,6 +52,32 @@ static int plug_make_block(Link *link, const ControlAddDevice *add, int *fds, Vi
         }
         iothread_enter(thread);
         r = virtio_blk_new(iothread_loop(thread), &link->machine.memory, &config, ret, ret_problem);
+        iothread_leave(thread);
+        if (r == 0)
+                virtio_device_take_thread(*ret, TAKE_PTR(thread));
+        return r;
+}
+
+/* The queues of a tap come first. */
+static int plug_make_net(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret,
+                         const char **ret_problem)
+{
+        _cleanup_(iothread_freep) IoThread *thread = NULL;
+        VirtioNetConfig config = {
+                .mac = add->net.mac,
+                .mtu = add->net.mtu,
+                .n_pairs = add->net.queues,
+                .taps = fds,
+        };
+        int r;
+
+        r = tap_prepare(fds, add->net.queues, &config.offloads, ret_problem);
+        if (r == 0)
+                r = machine_new_iothread(&link->machine, "net", &thread);
+        if (r < 0)
+                return r;
+        iothread_enter(thread);
+        r = virtio_net_new(iothread_loop(thread), &link->machine.memory, &config, ret);
         iothread_leave(thread);
         if (r == 0)
                 virtio_device_take_thread(*ret, TAKE_PTR(thread));
@@ -109,9 +137,10 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
                 return plug_make_vsock(link, add, ret);
         case CONTROL_DEVICE_BLOCK:
                 return plug_make_block(link, add, fds, ret, ret_problem);
+        case CONTROL_DEVICE_NET:
+                return plug_make_net(link, add, fds, ret, ret_problem);
         case CONTROL_DEVICE_BALLOON:
                 return resize_make_balloon(link, ret);
-        case CONTROL_DEVICE_NET:
         case CONTROL_DEVICE_MEM:
         case CONTROL_DEVICE_MAX:
                 break;
@@ -120,11 +149,22 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
 }
 
 /* A kind that can't have a throttle is not asked for one. */
-static int plug_throttle(VirtioDevice *device, const ThrottleLimits *limits)
+static int plug_throttle_one(VirtioDevice *device, ThrottleDirection direction,
+                             const ThrottleLimits *limits)
 {
         if (limits->bytes == 0 && limits->ops == 0)
                 return 0;
-        return virtio_device_set_throttle(device, limits);
+        return virtio_device_set_throttle(device, direction, limits);
+}
+
+static int plug_throttle(VirtioDevice *device, const ControlAddDevice *add)
+{
+        int r;
+
+        if (add->kind != CONTROL_DEVICE_NET)
+                return plug_throttle_one(device, THROTTLE_ALL, &add->throttle);
+        r = plug_throttle_one(device, THROTTLE_TRANSMIT, &add->throttle);
+        return r < 0 ? r : plug_throttle_one(device, THROTTLE_RECEIVE, &add->net.receive);
 }
 
 static const char *plug_problem(int r)
@@ -154,7 +194,7 @@ int plug_add(Link *link, const ControlMessage *message, int *fds)
 
         if (machine_has_board(machine))
                 r = plug_make(link, &message->add_device, fds, &device, &problem);
-        if (r == 0 && plug_throttle(device, &message->add_device.throttle) < 0)
+        if (r == 0 && plug_throttle(device, &message->add_device) < 0)
                 return link_reply(link, message->serial, -EINVAL, 0, "this kind has no throttle");
         if (r == 0)
                 r = virtio_slots_plug(&machine->slots, message->add_device.slot, device, &slot);
@@ -232,12 +272,35 @@ int plug_set_throttle(Link *link, const ControlMessage *message)
                                                    message->set_throttle.slot);
         int r = -ENODEV;
 
-        if (device && message->set_throttle.direction != THROTTLE_ALL)
-                r = -EINVAL;
-        else if (device)
-                r = virtio_device_set_throttle(device, &message->set_throttle.limits);
+        if (device)
+                r = virtio_device_set_throttle(device, message->set_throttle.direction,
+                                               &message->set_throttle.limits);
         return link_reply(link, message->serial, r, 0,
-                          r == -EINVAL ? "this device has no throttle" : plug_problem(r));
+                          r == -EINVAL ? "this device has no throttle of this direction"
+                                       : plug_problem(r));
+}
+
+static int plug_change_link(VirtioDevice *device, bool is_up)
+{
+        int r;
+
+        if (device->ops->id != VIRTIO_ID_NET)
+                return -EINVAL;
+        r = virtio_device_enter(device);
+        if (r < 0)
+                return r;
+        virtio_net_set_link(device, is_up);
+        virtio_device_leave(device);
+        return 0;
+}
+
+int plug_set_link(Link *link, const ControlMessage *message)
+{
+        VirtioDevice *device = virtio_slots_device(&link->machine.slots, message->set_link.slot);
+        int r = device ? plug_change_link(device, message->set_link.up) : -ENODEV;
+
+        return link_reply(link, message->serial, r, 0,
+                          r == -EINVAL ? "this is no network device" : plug_problem(r));
 }
 
 static const char *plug_vsock_problem(int r)

@@ -12,4 +12,5 @@ int plug_add(Link *link, const ControlMessage *message, int *fds);
 int plug_remove(Link *link, const ControlMessage *message);
 int plug_bind(Link *link, const ControlMessage *message, int *fds);
 int plug_set_throttle(Link *link, const ControlMessage *message);
+int plug_set_link(Link *link, const ControlMessage *message);
 int plug_vsock(Link *link, const ControlMessage *message, int *fds);

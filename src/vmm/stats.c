@@ -28,6 +28,8 @@ static ControlDevice device_kind(const VirtioDevice *device)
                 return CONTROL_DEVICE_P9;
         case VIRTIO_ID_BALLOON:
                 return CONTROL_DEVICE_BALLOON;
+        case VIRTIO_ID_NET:
+                return CONTROL_DEVICE_NET;
         }
         return CONTROL_DEVICE_RNG;
 }
@@ -45,6 +47,8 @@ static void stats_add_device(uint32_t slot, const VirtioDevice *device, ControlS
                 .bytes_from_guest = virtio_counter_read(&counters->bytes_from_guest),
                 .bytes_to_guest = virtio_counter_read(&counters->bytes_to_guest),
                 .delayed_usec = virtio_counter_read(&counters->delayed_usec),
+                .deliveries = virtio_counter_read(&counters->deliveries),
+                .drops = virtio_counter_read(&counters->drops),
         };
 }
 

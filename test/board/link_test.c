@@ -475,10 +475,10 @@ static void test_throttle(void)
         unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
         unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 0), 0);
         unit_assert_int(ask_p9(1, 0, 100), 0);
-        unit_assert_int(vmm->machine.slots.slots[1].mmio.device->pace.limits.ops, 100);
+        unit_assert_int(vmm->machine.slots.slots[1].mmio.device->paces[0].limits.ops, 100);
         unit_assert_int(ask_throttle(0, 1), EINVAL);
         unit_assert_int(ask_throttle(1, 7), 0);
-        unit_assert_int(vmm->machine.slots.slots[1].mmio.device->pace.limits.ops, 7);
+        unit_assert_int(vmm->machine.slots.slots[1].mmio.device->paces[0].limits.ops, 7);
         unit_assert_int(ask_throttle(1, 0), 0);
         unit_assert_int(ask_throttle(2, 1), ENODEV);
         unit_assert_int(ask_throttle(UINT32_MAX, 1), ENODEV);

@@ -25,6 +25,7 @@ enum {
         HOW_RELOADED = 8, /* saved and loaded before it is started */
         HOW_MOVED = 16,   /* the rings lie where the first bytes of memory say */
         HOW_ODD_SIZE = 32,
+        HOW_PEEKED = 64, /* looked at before it is taken */
 };
 
 static void touch(const VirtioChain *chain)
@@ -63,6 +64,28 @@ static void reload(VirtioQueue *queue)
         virtio_queue_reset(queue, SIZE_MAX_);
         virtio_queue_load(queue, &reader);
         assert(wire_reader_end(&reader) == 0);
+}
+
+/* All that can be seen, then taken and pushed at once. */
+static void drive_peeked(VirtioQueue *queue)
+{
+        static VirtioChain chain;
+        uint16_t heads[SIZE_MAX_];
+        unsigned n = 0;
+        int r;
+
+        while ((r = virtio_queue_peek(queue, n, &chain)) == 0) {
+                assert(n < queue->state.size && chain.head < queue->state.size);
+                heads[n++] = chain.head;
+                touch(&chain);
+        }
+        assert(r > 0);
+        (void)virtio_queue_await(queue, n);
+        virtio_queue_take(queue, n);
+        for (unsigned i = 0; i < n; i++)
+                virtio_queue_stage(queue, heads[i], i);
+        virtio_queue_publish(queue);
+        (void)virtio_queue_wants_interrupt(queue);
 }
 
 static void drive(VirtioQueue *queue, uint8_t how)
@@ -126,7 +149,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 queue.state.size = data[0];
         if (data[1] & HOW_RELOADED)
                 reload(&queue);
-        if (virtio_queue_start(&queue, &memory, data[1] & HOW_EVENT_INDEX) == 0)
+        if (virtio_queue_start(&queue, &memory, data[1] & HOW_EVENT_INDEX) != 0)
+                return 0;
+        if (data[1] & HOW_PEEKED)
+                drive_peeked(&queue);
+        else
                 drive(&queue, data[1]);
         return 0;
 }

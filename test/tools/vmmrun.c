@@ -4,13 +4,15 @@
  *
  *   vmmrun --firmware F [--memory MIB] [--vcpus N] [--max-vcpus N] [--slots N] [--cmdline TEXT]
  *          [--p9 DIR:TAG [--throttle BYTES:OPS]]… [--disk FILE[:ro] [--throttle BYTES:OPS]]…
+ *          [--net TAP[,mac=MAC][,queues=N][,mtu=N][,vhost] [--throttle BYTES:OPS]]…
  *          [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
  *          [--time-limit SECONDS] [--stop-at TEXT] [--toggle-at TEXT] [--phases] [--stats]
  *          [--stats-at TEXT] [--balloon] [--mem MIB] [--merge-pages]
  *          [--at TEXT=vcpus:N | TEXT=balloon:MIB | TEXT=mem:MIB]…
  *
- * Disks have the serials disk0, disk1, …; a throttle, in bytes and operations a second (0: unlimited),
- * is that of the device before it. --stop-at ends the machine when the console shows TEXT; --toggle-at
+ * Disks have the serials disk0, disk1, …; a tap is opened by its name and made if there is none; a
+ * throttle, in bytes and operations a second (0: unlimited), is that of the device before it, of what
+ * the guest sends if that is a net. --stop-at ends the machine when the console shows TEXT; --toggle-at
  * plugs an rng into the last slot, or pulls it, each time the console shows TEXT, and says "vmmrun:
  * plugged" or "… pulled"; --stats-at tells the counters; --at has the machine changed, and tells what became of it. What a guest sends to a --vsock-listen port
  * goes to standard output too, and standard input goes to the newest such connection. Exit status: 0
@@ -118,6 +120,19 @@ static int run_add_plain(Run *run, ControlDevice kind)
         return r;
 }
 
+static int run_add_net(Run *run, unsigned i)
+{
+        int fds[2 * CONTROL_NET_QUEUES_MAX], r;
+        ControlMessage message;
+        unsigned n = 0;
+
+        r = vmmrun_open_net(run, i, &message, fds, &n);
+        if (r == 0)
+                r = run_send(run, &message, fds, n);
+        fd_close_many(fds, n);
+        return r;
+}
+
 static int run_add_devices(Run *run)
 {
         ControlMessage vsock = {
@@ -144,6 +159,8 @@ static int run_add_devices(Run *run)
                 r = run_add_p9(run, i);
         for (unsigned i = 0; i < run->n_disks && r == 0; i++)
                 r = run_add_disk(run, i);
+        for (unsigned i = 0; i < run->n_nets && r == 0; i++)
+                r = run_add_net(run, i);
         return r;
 }
 
@@ -317,14 +334,16 @@ static void run_print_stats(const ControlStats *stats)
                 fprintf(stderr,
                         "vmmrun: slot %u %s: %llu kicks, %llu interrupts, %llu requests, %llu "
                         "bytes "
-                        "from the guest, %llu to it, %.1f ms throttled\n",
+                        "from the guest, %llu to it, %.1f ms throttled, %llu delivered, %llu "
+                        "dropped\n",
                         device->slot, control_device_to_string(device->kind),
                         (unsigned long long)device->notifies,
                         (unsigned long long)device->interrupts,
                         (unsigned long long)device->requests,
                         (unsigned long long)device->bytes_from_guest,
                         (unsigned long long)device->bytes_to_guest,
-                        (double)device->delayed_usec / 1000);
+                        (double)device->delayed_usec / 1000, (unsigned long long)device->deliveries,
+                        (unsigned long long)device->drops);
         }
 }
 

@@ -10,6 +10,7 @@
 
 #define RUN_P9_MAX      8
 #define RUN_DISKS_MAX   8
+#define RUN_NETS_MAX    4
 #define RUN_PORTS_MAX   8
 #define RUN_STREAMS_MAX 64
 #define RUN_TAIL_SIZE   256
@@ -38,7 +39,15 @@ typedef struct Run {
                 ThrottleLimits throttle;
         } disks[RUN_DISKS_MAX];
         unsigned n_disks;
-        ThrottleLimits *throttle; /* of the last p9 or disk so far */
+        struct {
+                const char *tap;
+                uint8_t mac[CONTROL_MAC_SIZE];
+                uint32_t queues, mtu;
+                bool vhost;
+                ThrottleLimits transmit;
+        } nets[RUN_NETS_MAX];
+        unsigned n_nets;
+        ThrottleLimits *throttle; /* of the last p9, disk or net so far */
         uint32_t ports[RUN_PORTS_MAX];
         unsigned n_ports;
         RunAt at[RUN_AT_MAX];
@@ -65,3 +74,7 @@ typedef struct Run {
 
 /* Fills @run, whose texts borrow @argv. 0; or -errno, and what is wrong was told. */
 int vmmrun_parse(Run *run, int argc, char **argv);
+
+/* The message that adds net @i, and its fds: *@ret_n of them, also on failure, for the caller to close.
+ * 0; or -errno, and what is wrong was told. */
+int vmmrun_open_net(const Run *run, unsigned i, ControlMessage *ret, int *fds, unsigned *ret_n);

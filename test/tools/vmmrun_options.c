@@ -34,6 +34,48 @@ static int parse_disk(Run *run, char *text)
         return 0;
 }
 
+static int parse_mac(const char *text, uint8_t ret[CONTROL_MAC_SIZE])
+{
+        unsigned bytes[CONTROL_MAC_SIZE];
+
+        if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &bytes[0], &bytes[1], &bytes[2], &bytes[3],
+                   &bytes[4], &bytes[5]) != CONTROL_MAC_SIZE)
+                return -EINVAL;
+        for (unsigned i = 0; i < CONTROL_MAC_SIZE; i++)
+                ret[i] = (uint8_t)bytes[i];
+        return control_mac_is_valid(ret) ? 0 : -EINVAL;
+}
+
+static int parse_net(Run *run, char *text)
+{
+        uint8_t mac[CONTROL_MAC_SIZE] = {0x02, 0x75, 0x56, 0x4d, 0, (uint8_t)run->n_nets};
+        char *state = NULL, *part = strtok_r(text, ",", &state);
+        int r = 0;
+
+        if (run->n_nets == RUN_NETS_MAX || !part)
+                return -EINVAL;
+        run->throttle = &run->nets[run->n_nets].transmit;
+        run->nets[run->n_nets].tap = part;
+        run->nets[run->n_nets].queues = 1;
+        while (r == 0 && (part = strtok_r(NULL, ",", &state))) {
+                if (strcmp(part, "vhost") == 0)
+                        run->nets[run->n_nets].vhost = true;
+                else if (strncmp(part, "mac=", 4) == 0)
+                        r = parse_mac(part + 4, mac);
+                else if (strncmp(part, "queues=", 7) == 0)
+                        r = parse_u32(part + 7, 1, CONTROL_NET_QUEUES_MAX,
+                                      &run->nets[run->n_nets].queues);
+                else if (strncmp(part, "mtu=", 4) == 0)
+                        r = parse_u32(part + 4, CONTROL_NET_MTU_MIN, CONTROL_NET_MTU_MAX,
+                                      &run->nets[run->n_nets].mtu);
+                else
+                        r = -EINVAL;
+        }
+        memcpy(run->nets[run->n_nets].mac, mac, sizeof(mac));
+        run->n_nets++;
+        return r;
+}
+
 static int parse_throttle(Run *run, char *text)
 {
         char *colon = strchr(text, ':');
@@ -120,6 +162,8 @@ static int parse_option(Run *run, int option, char *value)
                 return parse_p9(run, value);
         case 'd':
                 return parse_disk(run, value);
+        case 'n':
+                return parse_net(run, value);
         case 'h':
                 return parse_throttle(run, value);
         case 'v':
@@ -175,6 +219,7 @@ int vmmrun_parse(Run *run, int argc, char **argv)
                 {"cmdline", required_argument, NULL, 'l'},
                 {"p9", required_argument, NULL, '9'},
                 {"disk", required_argument, NULL, 'd'},
+                {"net", required_argument, NULL, 'n'},
                 {"throttle", required_argument, NULL, 'h'},
                 {"vsock-listen", required_argument, NULL, 'v'},
                 {"no-rng", no_argument, NULL, 'R'},

@@ -409,15 +409,17 @@ static void test_throttle(void)
         int64_t level;
 
         begin();
-        unit_assert_int(virtio_device_set_throttle(
-                                device, &(ThrottleLimits){.bytes = 100, .bytes_burst = 65536}),
-                        0);
+        unit_assert_int(
+                virtio_device_set_throttle(device, THROTTLE_ALL,
+                                           &(ThrottleLimits){.bytes = 100, .bytes_burst = 65536}),
+                0);
         unit_assert_int(ask(BLK_OUT, 0, CHUNK), BLK_STATUS_OK);
-        level = device->pace.throttle.bytes.level;
+        level = device->paces[0].throttle.bytes.level;
         unit_assert(level >= 65536 - CHUNK && level < 65536 - CHUNK + 1000);
         unit_assert_int(ask(BLK_OUT, SECTORS, CHUNK), BLK_STATUS_IOERR);
-        unit_assert(device->pace.throttle.bytes.level >= level);
-        unit_assert_int(virtio_device_set_throttle(device, &(ThrottleLimits){.ops = 100}), 0);
+        unit_assert(device->paces[0].throttle.bytes.level >= level);
+        unit_assert_int(
+                virtio_device_set_throttle(device, THROTTLE_ALL, &(ThrottleLimits){.ops = 100}), 0);
         for (unsigned i = 0; i < 30; i++)
                 unit_assert_int(ask(BLK_GET_ID, 0, 20), BLK_STATUS_OK);
         unit_assert(device->counters.delayed_usec > 100 * USEC_PER_MSEC);

@@ -94,6 +94,7 @@ static inline void driver_wire_kick(Driver *driver)
 
         unit_assert(fd >= 0);
         driver->device->kick_fds[driver->queue] = fd;
+        driver->device->kick_sources[driver->queue] = &driver->kick;
         unit_assert_int(
                 loop_fd_add(driver->device->loop, &driver->kick, fd, EPOLLIN, driver_on_kick), 0);
 }

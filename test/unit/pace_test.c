@@ -53,7 +53,7 @@ static const VirtioDeviceOps toy_ops = {
         .id = 42,
         .n_queues = 1,
         .queue_sizes = {DRIVER_ENTRIES},
-        .is_paced = true,
+        .n_paces = 1,
         .notify = toy_notify,
         .free = toy_free,
 };
@@ -97,7 +97,7 @@ static void end(void)
 
 static void set(unsigned i, const ThrottleLimits *limits)
 {
-        unit_assert_int(virtio_device_set_throttle(&toys[i].device, limits), 0);
+        unit_assert_int(virtio_device_set_throttle(&toys[i].device, THROTTLE_ALL, limits), 0);
 }
 
 /* Offers a full ring again and again for @usec or a little longer: how long, and how much is done. */
@@ -254,7 +254,7 @@ static void test_refund(void)
         toys[0].holds = true;
         set(0, &(ThrottleLimits){.bytes = 1000, .bytes_burst = REQUEST_SIZE + 1});
         submit(0, 2);
-        unit_assert(toys[0].device.pace.waiting_usec > 0); /* for four seconds */
+        unit_assert(toys[0].device.paces[0].waiting_usec > 0); /* for four seconds */
         start = clock_now_usec();
         toys[0].holds = false;
         toy_answer(&toys[0]);
@@ -268,9 +268,10 @@ static void test_not_paced(void)
         VirtioDeviceOps ops = toy_ops;
 
         begin();
-        ops.is_paced = false;
+        ops.n_paces = 0;
         toys[1].device.ops = &ops;
-        unit_assert_int(virtio_device_set_throttle(&toys[1].device, &(ThrottleLimits){.ops = 1}),
+        unit_assert_int(virtio_device_set_throttle(&toys[1].device, THROTTLE_ALL,
+                                                   &(ThrottleLimits){.ops = 1}),
                         -EINVAL);
         end();
 }

@@ -122,6 +122,58 @@ static void test_unpop(void)
         unit_assert_int(queue.in_flight, 1);
 }
 
+/* Seen, taken and pushed in parts; the guest sees a part when all of it is there. */
+static void test_peek(void)
+{
+        begin(true);
+        for (uint16_t i = 0; i < 4; i++)
+                describe(i, DATA + 4096 * i, 100 + i, WRITE, 0);
+        offer(3);
+        offer(1);
+        unit_assert_int(virtio_queue_peek(&queue, 1, &chain), 0);
+        unit_assert_int(chain.head, 1);
+        unit_assert_int(chain.writable_size, 101);
+        unit_assert_int(virtio_queue_peek(&queue, 0, &chain), 0);
+        unit_assert_int(chain.head, 3);
+        unit_assert_int(virtio_queue_peek(&queue, 2, &chain), VIRTIO_QUEUE_E_EMPTY);
+        unit_assert_int(queue.state.next_available, 0);
+        unit_assert_int(queue.in_flight, 0);
+        /* Nobody was asked for a kick yet. */
+        unit_assert_int(get16(USED + 4 + 8 * SIZE), 0);
+        unit_assert(!virtio_queue_await(&queue, 1));
+        unit_assert(virtio_queue_await(&queue, 2));
+        unit_assert_int(get16(USED + 4 + 8 * SIZE), 2);
+        virtio_queue_take(&queue, 2);
+        unit_assert_int(queue.in_flight, 2);
+        virtio_queue_stage(&queue, 3, 7);
+        virtio_queue_stage(&queue, 1, 8);
+        unit_assert_int(get16(USED + 2), 0);
+        virtio_queue_publish(&queue);
+        unit_assert_int(get16(USED + 2), 2);
+        unit_assert_int(get32(USED + 4), 3);
+        unit_assert_int(get32(USED + 16), 8);
+        unit_assert_int(queue.in_flight, 0);
+        /* A bad one is found where it lies. */
+        describe(2, 1ULL << 40, 8, WRITE, 0);
+        offer(0);
+        offer(2);
+        unit_assert_int(virtio_queue_peek(&queue, 0, &chain), 0);
+        unit_assert_int(virtio_queue_peek(&queue, 1, &chain), VIRTIO_QUEUE_E_BROKEN);
+        unit_assert_int(virtio_queue_peek(&queue, 0, &chain), VIRTIO_QUEUE_E_BROKEN);
+        unit_assert(virtio_queue_await(&queue, 0));
+        virtio_queue_publish(&queue);
+        /* Without event indices it is a flag. */
+        begin(false);
+        unit_assert(virtio_queue_await(&queue, 0));
+        unit_assert_int(get16(USED), 0);
+        describe(0, DATA, 8, WRITE, 0);
+        offer(0);
+        unit_assert_int(virtio_queue_peek(&queue, 0, &chain), 0);
+        virtio_queue_take(&queue, 1);
+        unit_assert_int(get16(USED), 1);
+        virtio_queue_push(&queue, 0, 8);
+}
+
 static void test_wrap(void)
 {
         begin(true);
@@ -422,8 +474,9 @@ static void test_setup(void)
 }
 
 UNIT_MAIN(UNIT_TEST(test_setup), UNIT_TEST(test_pop_push), UNIT_TEST(test_unpop),
-          UNIT_TEST(test_wrap), UNIT_TEST(test_event_index_kick), UNIT_TEST(test_interrupt_flag),
-          UNIT_TEST(test_indirect), UNIT_TEST(test_longest_indirect), UNIT_TEST(test_broken_chains),
+          UNIT_TEST(test_peek), UNIT_TEST(test_wrap), UNIT_TEST(test_event_index_kick),
+          UNIT_TEST(test_interrupt_flag), UNIT_TEST(test_indirect),
+          UNIT_TEST(test_longest_indirect), UNIT_TEST(test_broken_chains),
           UNIT_TEST(test_broken_indirect), UNIT_TEST(test_in_flight_limit), UNIT_TEST(test_budget),
           UNIT_TEST(test_start), UNIT_TEST(test_stop), UNIT_TEST(test_save_load),
           UNIT_TEST(test_spans), UNIT_TEST(test_memory), UNIT_TEST(test_memory_in_two))

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -39,6 +40,7 @@ static const int filter_calls[] = {
         /* Data: queues, sockets, disks, files served by 9p. */
         SCMP_SYS(read),
         SCMP_SYS(write),
+        SCMP_SYS(readv), /* a tap's packets, into a guest's buffers and out of them */
         SCMP_SYS(writev),
         SCMP_SYS(pread64),
         SCMP_SYS(pwrite64),
@@ -112,7 +114,7 @@ static const int filter_calls[] = {
         SCMP_SYS(removexattr),
 };
 
-/* KVM's and those of block devices, each by number; the fds they work on were handed over or made by
+/* KVM's and those of block devices and taps, each by number; the fds they work on were handed over or made by
  * these. */
 static const unsigned filter_ioctls[] = {
         /* /dev/kvm: what it can do, and a machine */
@@ -138,6 +140,13 @@ static const unsigned filter_ioctls[] = {
          * fd that a supervisor handed over for that, and the second needs it open for writing. */
         BLKGETSIZE64,
         BLKDISCARD,
+        /* a tap's queues, on fds that were handed over: whether they are such, how packets look, what the
+         * guest lets the tap do, which of the queues the guest uses. None of them names an interface. */
+        TUNGETIFF,
+        TUNSETVNETHDRSZ,
+        TUNSETVNETLE,
+        TUNSETOFFLOAD,
+        TUNSETQUEUE,
         /* all exits, for GET_STATS */
         KVM_GET_STATS_FD,
 #ifdef __x86_64__

@@ -24,7 +24,7 @@ static void device_reset_common(VirtioDevice *device)
         device->state = (VirtioDeviceState){
                 .config_generation = device->state.config_generation,
         };
-        for (unsigned i = 0; i < device->ops->n_queues; i++)
+        for (unsigned i = 0; i < device->n_queues; i++)
                 virtio_queue_reset(&device->queues[i], device->ops->queue_sizes[i]);
 }
 
@@ -40,7 +40,17 @@ void virtio_device_init(VirtioDevice *device, const VirtioDeviceOps *ops, Loop *
         };
         for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++)
                 device->kick_fds[i] = FD_NONE;
-        virtio_pace_init(&device->pace);
+        for (unsigned i = 0; i < VIRTIO_PACES_MAX; i++)
+                virtio_pace_init(&device->paces[i], device);
+        if (ops->n_queues <= VIRTIO_QUEUES_FEW)
+                virtio_device_use_queues(device, device->few_queues, ops->n_queues);
+}
+
+void virtio_device_use_queues(VirtioDevice *device, VirtioQueue *queues, unsigned n)
+{
+        assert(n <= VIRTIO_QUEUES_MAX);
+        device->queues = queues;
+        device->n_queues = n;
         device_reset_common(device);
 }
 
@@ -74,7 +84,7 @@ void virtio_device_leave(VirtioDevice *device)
 
 bool virtio_device_is_busy(const VirtioDevice *device)
 {
-        for (unsigned i = 0; i < device->ops->n_queues; i++)
+        for (unsigned i = 0; i < device->n_queues; i++)
                 if (device->queues[i].in_flight > 0)
                         return true;
         return false;
@@ -95,7 +105,8 @@ void virtio_device_reset(VirtioDevice *device)
         assert(!virtio_device_is_busy(device));
         if (device->ops->reset)
                 device->ops->reset(device);
-        virtio_pace_cancel(&device->pace);
+        for (unsigned i = 0; i < VIRTIO_PACES_MAX; i++)
+                virtio_pace_cancel(&device->paces[i]);
         device_reset_common(device);
         device->draining = false;
         if (device->interrupt_status)
@@ -112,7 +123,8 @@ VirtioDevice *virtio_device_free(VirtioDevice *device)
         if (thread)
                 iothread_enter(thread);
         virtio_device_reset(device);
-        virtio_pace_done(&device->pace);
+        for (unsigned i = 0; i < VIRTIO_PACES_MAX; i++)
+                virtio_pace_done(&device->paces[i]);
         device->ops->free(device);
         if (thread)
                 iothread_leave(thread);
@@ -122,7 +134,7 @@ VirtioDevice *virtio_device_free(VirtioDevice *device)
 
 static const char *device_problem(const VirtioDevice *device)
 {
-        for (unsigned i = 0; i < device->ops->n_queues; i++)
+        for (unsigned i = 0; i < device->n_queues; i++)
                 if (device->queues[i].broken)
                         return device->queues[i].problem;
         return "a request is malformed";
@@ -141,7 +153,7 @@ static int device_start(VirtioDevice *device)
 {
         bool event_index = virtio_device_has(device, VIRTIO_F_EVENT_IDX);
 
-        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+        for (unsigned i = 0; i < device->n_queues; i++) {
                 int r;
 
                 if (!device->queues[i].state.ready)
@@ -161,7 +173,7 @@ int virtio_device_activate(VirtioDevice *device)
 
 static void device_limit_pops(VirtioDevice *device)
 {
-        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+        for (unsigned i = 0; i < device->n_queues; i++) {
                 device->queues[i].limited = true;
                 device->queues[i].cut = false;
                 device->queues[i].budget = device->queues[i].state.size;
@@ -178,14 +190,14 @@ void virtio_device_kick(VirtioDevice *device, unsigned queue)
 
 static void device_kick_all(VirtioDevice *device)
 {
-        for (unsigned i = 0; i < device->ops->n_queues; i++)
+        for (unsigned i = 0; i < device->n_queues; i++)
                 virtio_device_kick(device, i);
 }
 
 /* Has the queues that met their limit looked at again. */
 static void device_unlimit_pops(VirtioDevice *device)
 {
-        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+        for (unsigned i = 0; i < device->n_queues; i++) {
                 device->queues[i].limited = false;
                 if (device->queues[i].cut)
                         virtio_device_kick(device, i);
@@ -196,7 +208,7 @@ int virtio_device_notify(VirtioDevice *device, unsigned queue)
 {
         int r;
 
-        if (queue >= device->ops->n_queues || device->draining || !virtio_device_is_active(device))
+        if (queue >= device->n_queues || device->draining || !virtio_device_is_active(device))
                 return 0;
         virtio_count(&device->counters.notifies, 1);
         device_limit_pops(device);
@@ -205,47 +217,84 @@ int virtio_device_notify(VirtioDevice *device, unsigned queue)
         return device_settle(device, r);
 }
 
-int virtio_device_set_throttle(VirtioDevice *device, const ThrottleLimits *limits)
+static VirtioPace *device_pace(VirtioDevice *device, ThrottleDirection direction)
 {
-        if (!device->ops->is_paced)
+        switch (direction) {
+        case THROTTLE_ALL:
+                return device->ops->n_paces == 1 ? &device->paces[VIRTIO_PACE_ALL] : NULL;
+        case THROTTLE_TRANSMIT:
+                return device->ops->n_paces == 2 ? &device->paces[VIRTIO_PACE_TRANSMIT] : NULL;
+        case THROTTLE_RECEIVE:
+                return device->ops->n_paces == 2 ? &device->paces[VIRTIO_PACE_RECEIVE] : NULL;
+        case THROTTLE_DIRECTION_MAX:
+                break;
+        }
+        return NULL;
+}
+
+int virtio_device_set_throttle(VirtioDevice *device, ThrottleDirection direction,
+                               const ThrottleLimits *limits)
+{
+        VirtioPace *pace = device_pace(device, direction);
+
+        if (!pace)
                 return -EINVAL;
-        virtio_pace_set(&device->pace, limits);
+        virtio_pace_set(pace, limits);
         device_kick_all(device);
         return 0;
 }
 
 static int device_on_pace(LoopTimer *timer)
 {
-        device_kick_all(CONTAINER_OF(timer, VirtioDevice, pace.timer));
+        device_kick_all(CONTAINER_OF(timer, VirtioPace, timer)->userdata);
         return 0;
+}
+
+bool virtio_device_may_begin(VirtioDevice *device, unsigned pace)
+{
+        uint64_t waited;
+
+        if (!virtio_pace_may_begin(&device->paces[pace], device->loop, device_on_pace, &waited))
+                return false;
+        if (waited > 0)
+                virtio_count(&device->counters.delayed_usec, waited);
+        return true;
+}
+
+void virtio_device_spend(VirtioDevice *device, unsigned pace, uint64_t bytes, uint64_t ops)
+{
+        virtio_pace_take(&device->paces[pace], bytes, ops);
 }
 
 int virtio_device_pop(VirtioDevice *device, unsigned queue, VirtioChain *ret)
 {
+        VirtioPace *pace = &device->paces[VIRTIO_PACE_ALL];
         uint64_t waited;
         int r;
 
-        if (!virtio_pace_may_begin(&device->pace, device->loop, device_on_pace, &waited))
+        if (!virtio_pace_may_begin(pace, device->loop, device_on_pace, &waited))
                 return VIRTIO_QUEUE_E_EMPTY;
         r = virtio_queue_pop(&device->queues[queue], ret);
         if (r != 0)
                 return r;
-        virtio_pace_take(&device->pace, (uint64_t)ret->readable_size + ret->writable_size, 1);
+        virtio_pace_take(pace, (uint64_t)ret->readable_size + ret->writable_size, 1);
         virtio_count(&device->counters.delayed_usec, waited);
         return 0;
 }
 
 void virtio_device_refund(VirtioDevice *device, uint64_t bytes)
 {
-        virtio_pace_give(&device->pace, bytes);
+        VirtioPace *pace = &device->paces[VIRTIO_PACE_ALL];
+
+        virtio_pace_give(pace, bytes);
         /* What waits may perhaps begin sooner than the timer says. */
-        if (bytes > 0 && device->pace.waiting_usec > 0)
+        if (bytes > 0 && pace->waiting_usec > 0)
                 device_kick_all(device);
 }
 
 void virtio_device_charge(VirtioDevice *device, uint64_t bytes)
 {
-        virtio_pace_take(&device->pace, bytes, 0);
+        virtio_device_spend(device, VIRTIO_PACE_ALL, bytes, 0);
 }
 
 static void device_interrupt(VirtioDevice *device, unsigned why)
@@ -295,8 +344,8 @@ int virtio_device_save(const VirtioDevice *device, WireWriter *writer)
         wire_put_u8(writer, device->state.status);
         wire_put_u64(writer, device->state.driver_features);
         wire_put_u32(writer, device->state.config_generation);
-        wire_put_u32(writer, device->ops->n_queues);
-        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+        wire_put_u32(writer, device->n_queues);
+        for (unsigned i = 0; i < device->n_queues; i++) {
                 if (device->queues[i].in_flight > 0)
                         return -EBUSY;
                 virtio_queue_save(&device->queues[i], writer);
@@ -312,10 +361,10 @@ static int device_load_common(VirtioDevice *device, WireReader *reader)
         device->state.status = wire_get_u8(reader);
         device->state.driver_features = wire_get_u64(reader);
         device->state.config_generation = wire_get_u32(reader);
-        if (wire_get_u32(reader) != device->ops->n_queues ||
+        if (wire_get_u32(reader) != device->n_queues ||
             (device->state.driver_features & ~device->features) != 0)
                 return -EBADMSG;
-        for (unsigned i = 0; i < device->ops->n_queues; i++)
+        for (unsigned i = 0; i < device->n_queues; i++)
                 virtio_queue_load(&device->queues[i], reader);
         return reader->bad ? -EBADMSG : 0;
 }

@@ -31,11 +31,21 @@
 #include "vmm/virtio/pace.h"
 #include "vmm/virtio/queue.h"
 
-#define VIRTIO_QUEUES_MAX 4
+#define VIRTIO_QUEUES_MAX 9 /* a network device with four pairs and its control queue */
+#define VIRTIO_QUEUES_FEW 4 /* that VirtioDevice has room for by itself */
+
+/* A device's throttles: the only one, or that of what the guest sends; and that of what it is sent. */
+enum {
+        VIRTIO_PACE_ALL,
+        VIRTIO_PACE_TRANSMIT = VIRTIO_PACE_ALL,
+        VIRTIO_PACE_RECEIVE,
+        VIRTIO_PACES_MAX,
+};
 
 /* Device ids, virtio 1.2 §5. */
 enum {
         VIRTIO_ID_NONE = 0, /* an empty slot: the driver's probe ends with -ENODEV */
+        VIRTIO_ID_NET = 1,
         VIRTIO_ID_BLOCK = 2,
         VIRTIO_ID_RNG = 4,
         VIRTIO_ID_BALLOON = 5,
@@ -69,7 +79,9 @@ typedef struct VirtioDeviceOps {
         unsigned n_queues;
         uint16_t queue_sizes[VIRTIO_QUEUES_MAX]; /* the most entries of each: powers of two */
         uint32_t config_size;                    /* bytes; accesses outside never arrive */
-        bool is_paced; /* may be given a throttle: takes requests by virtio_device_pop() */
+        /* Throttles that it may be given: none, one of all requests, or (2) one a direction. Requests
+         * are taken by virtio_device_pop(), what is sent to the guest by virtio_device_may_begin(). */
+        unsigned n_paces;
 
         /* @size is 1, 2, 4 or 8, within config_size, naturally aligned or not. NULL: no config. */
         void (*config_read)(VirtioDevice *device, uint32_t offset, void *data, unsigned size);
@@ -129,6 +141,8 @@ typedef struct VirtioCounters {
         uint64_t bytes_from_guest;
         uint64_t bytes_to_guest;
         uint64_t delayed_usec; /* at most so long did requests wait for the throttle */
+        uint64_t deliveries;   /* net: packets to the guest */
+        uint64_t drops;        /* net: packets to the guest that it never got */
 } VirtioCounters;
 
 struct VirtioDevice {
@@ -139,21 +153,28 @@ struct VirtioDevice {
         uint64_t features; /* offered: ops->features and the common ones; a device may add to it
                               before it is plugged */
         VirtioDeviceState state;
-        VirtioQueue queues[VIRTIO_QUEUES_MAX];
+        unsigned n_queues;   /* ops->n_queues, unless the device said otherwise */
+        VirtioQueue *queues; /* n_queues of them */
+        VirtioQueue few_queues[VIRTIO_QUEUES_FEW];
         VirtioCounters counters;
-        unsigned failures; /* virtio_device_fail(), over all resets */
-        bool draining;     /* no request is taken any more until the reset */
-        VirtioPace pace;   /* of all queues together; stays over resets */
+        unsigned failures;                  /* virtio_device_fail(), over all resets */
+        bool draining;                      /* no request is taken any more until the reset */
+        VirtioPace paces[VIRTIO_PACES_MAX]; /* VIRTIO_PACE_*; they stay over resets */
 
         /* Set by the transport while plugged; NULL and FD_NONE otherwise. */
         atomic_uint *interrupt_status;   /* VIRTIO_INTERRUPT_* */
         int interrupt_fd;                /* an irqfd: writing raises the slot's line once */
         int kick_fds[VIRTIO_QUEUES_MAX]; /* ioeventfds: writing has notify called from the loop */
+        LoopFd *kick_sources[VIRTIO_QUEUES_MAX]; /* of these in the loop */
 };
 
 /* Fills the common part; borrows @loop and @memory, which outlive every device. */
 void virtio_device_init(VirtioDevice *device, const VirtioDeviceOps *ops, Loop *loop,
                         const GuestMemory *memory);
+
+/* For a device that has more queues than there is room for, or not always as many: @queues, which
+ * outlive it, instead. Right behind virtio_device_init(). */
+void virtio_device_use_queues(VirtioDevice *device, VirtioQueue *queues, unsigned n);
 
 /* Hands the thread that runs the device's loop over to it. */
 void virtio_device_take_thread(VirtioDevice *device, IoThread *thread);
@@ -200,8 +221,9 @@ static inline void virtio_device_add_status(VirtioDevice *device, uint8_t bits)
         __atomic_fetch_or(&device->state.status, bits, __ATOMIC_RELEASE);
 }
 /* How fast the device may go from now on, also what waits. The machine's I/O thread, whatever the
- * device's own is busy with. 0, or -EINVAL: it isn't paced. */
-int virtio_device_set_throttle(VirtioDevice *device, const ThrottleLimits *limits);
+ * device's own is busy with. 0, or -EINVAL: it has no throttle of this direction. */
+int virtio_device_set_throttle(VirtioDevice *device, ThrottleDirection direction,
+                               const ThrottleLimits *limits);
 
 /*
  * virtio_queue_pop() for a device that is paced. While the throttle is empty nothing is there
@@ -214,6 +236,13 @@ void virtio_device_refund(VirtioDevice *device, uint64_t bytes);
 
 /* A request costs so many bytes more than its buffers have. */
 void virtio_device_charge(VirtioDevice *device, uint64_t bytes);
+
+/*
+ * Whether something may begin by the throttle VIRTIO_PACE_*; if not, the device is notified of all
+ * queues when it may. virtio_device_spend() takes what it cost.
+ */
+bool virtio_device_may_begin(VirtioDevice *device, unsigned pace);
+void virtio_device_spend(VirtioDevice *device, unsigned pace, uint64_t bytes, uint64_t ops);
 
 /* Has the device notified of @queue, after all other sources of its loop had their turn. */
 void virtio_device_kick(VirtioDevice *device, unsigned queue);

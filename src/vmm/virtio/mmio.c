@@ -55,7 +55,7 @@ bool virtio_mmio_is_deferred(const VirtioMmio *mmio, uint32_t offset)
 
 static VirtioQueue *mmio_queue(VirtioMmio *mmio)
 {
-        if (mmio->queue_select >= mmio->device->ops->n_queues)
+        if (mmio->queue_select >= mmio->device->n_queues)
                 return NULL;
         return &mmio->device->queues[mmio->queue_select];
 }

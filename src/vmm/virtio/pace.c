@@ -2,9 +2,9 @@
 #include "vmm/virtio/pace.h"
 #include "base/clock.h"
 
-void virtio_pace_init(VirtioPace *pace)
+void virtio_pace_init(VirtioPace *pace, void *userdata)
 {
-        *pace = (VirtioPace){};
+        *pace = (VirtioPace){.userdata = userdata};
         pthread_mutex_init(&pace->mutex, NULL);
 }
 

@@ -15,6 +15,7 @@
 typedef struct VirtioPace {
         Throttle throttle;
         LoopTimer timer;
+        void *userdata;        /* whoever's it is, for the timer's handler */
         uint64_t waiting_usec; /* since when nothing may begin; 0: something may */
 
         pthread_mutex_t mutex;
@@ -23,7 +24,7 @@ typedef struct VirtioPace {
 } VirtioPace;
 
 /* No limits until they are set. */
-void virtio_pace_init(VirtioPace *pace);
+void virtio_pace_init(VirtioPace *pace, void *userdata);
 void virtio_pace_done(VirtioPace *pace);
 
 /* Whoever pops has to be told to look again. */

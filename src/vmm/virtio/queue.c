@@ -118,12 +118,11 @@ static int queue_pending(VirtioQueue *queue, uint16_t *ret)
         return 0;
 }
 
-/* Asks for a kick at the next request; the caller looks again, for one may have come before. */
-static void queue_ask_for_kick(VirtioQueue *queue)
+/* Asks for a kick at the request of this index; the caller looks again, for it may be there. */
+static void queue_ask_for_kick(VirtioQueue *queue, uint16_t index)
 {
         if (queue->event_index)
-                ring_store(queue->used + USED_EVENT_OF(queue->state.size),
-                           queue->state.next_available);
+                ring_store(queue->used + USED_EVENT_OF(queue->state.size), index);
         else
                 ring_store(queue->used + RING_FLAGS, 0);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -218,6 +217,60 @@ static int chain_collect(VirtioQueue *queue, VirtioChain *chain)
         return r;
 }
 
+/* The request @ahead behind the next one, which is there. */
+static int queue_read(VirtioQueue *queue, uint16_t ahead, VirtioChain *ret)
+{
+        uint16_t at = (uint16_t)(queue->state.next_available + ahead) & (queue->state.size - 1);
+
+        ret->head = ring_load(queue->available + RING_ENTRIES + 2 * at);
+        ret->n_readable = ret->n_writable = 0;
+        ret->readable_size = ret->writable_size = 0;
+        return chain_collect(queue, ret);
+}
+
+/* While a device works on requests the guest needs not tell it of others. */
+static void queue_ask_for_no_kicks(VirtioQueue *queue)
+{
+        if (!queue->event_index)
+                ring_store(queue->used + RING_FLAGS, USED_NO_NOTIFY);
+}
+
+int virtio_queue_peek(VirtioQueue *queue, unsigned ahead, VirtioChain *ret)
+{
+        uint16_t pending;
+        int r;
+
+        if (queue->broken)
+                return VIRTIO_QUEUE_E_BROKEN;
+        if (!virtio_queue_is_live(queue))
+                return VIRTIO_QUEUE_E_EMPTY;
+        r = queue_pending(queue, &pending);
+        if (r != 0)
+                return r;
+        if (ahead >= pending)
+                return VIRTIO_QUEUE_E_EMPTY;
+        return queue_read(queue, (uint16_t)ahead, ret);
+}
+
+void virtio_queue_take(VirtioQueue *queue, unsigned n)
+{
+        assert(n <= (unsigned)(queue->state.size - queue->in_flight));
+        queue_ask_for_no_kicks(queue);
+        queue->state.next_available += (uint16_t)n;
+        queue->in_flight += (uint16_t)n;
+}
+
+bool virtio_queue_await(VirtioQueue *queue, unsigned ahead)
+{
+        uint16_t pending;
+
+        if (!virtio_queue_is_live(queue))
+                return true;
+        queue_ask_for_kick(queue, (uint16_t)(queue->state.next_available + ahead));
+        /* One that breaks the rules is looked at, too: the next pop says so. */
+        return queue_pending(queue, &pending) == 0 && pending <= ahead;
+}
+
 int virtio_queue_pop(VirtioQueue *queue, VirtioChain *ret)
 {
         uint16_t size = queue->state.size, pending;
@@ -229,7 +282,7 @@ int virtio_queue_pop(VirtioQueue *queue, VirtioChain *ret)
                 return VIRTIO_QUEUE_E_EMPTY;
         r = queue_pending(queue, &pending);
         if (r == 0 && pending == 0) {
-                queue_ask_for_kick(queue);
+                queue_ask_for_kick(queue, queue->state.next_available);
                 r = queue_pending(queue, &pending);
         }
         if (r != 0)
@@ -242,14 +295,8 @@ int virtio_queue_pop(VirtioQueue *queue, VirtioChain *ret)
         }
         if (queue->in_flight == size)
                 return queue_break(queue, "it has more requests than descriptors");
-        if (!queue->event_index)
-                ring_store(queue->used + RING_FLAGS, USED_NO_NOTIFY);
-
-        ret->head = ring_load(queue->available + RING_ENTRIES +
-                              2 * (queue->state.next_available & (size - 1)));
-        ret->n_readable = ret->n_writable = 0;
-        ret->readable_size = ret->writable_size = 0;
-        r = chain_collect(queue, ret);
+        queue_ask_for_no_kicks(queue);
+        r = queue_read(queue, 0, ret);
         if (r != 0)
                 return r;
         queue->state.next_available++;
@@ -268,7 +315,7 @@ void virtio_queue_unpop(VirtioQueue *queue)
                 queue->budget++;
 }
 
-void virtio_queue_push(VirtioQueue *queue, uint16_t head, uint32_t written)
+void virtio_queue_stage(VirtioQueue *queue, uint16_t head, uint32_t written)
 {
         uint16_t size = queue->state.size;
         uint8_t *entry;
@@ -283,8 +330,20 @@ void virtio_queue_push(VirtioQueue *queue, uint16_t head, uint32_t written)
         memcpy(entry, &id, sizeof(id));
         memcpy(entry + 4, &length, sizeof(length));
         queue->state.next_used++;
-        /* The release orders the entry, and the data before it, before the index. */
+}
+
+void virtio_queue_publish(VirtioQueue *queue)
+{
+        if (!virtio_queue_is_live(queue))
+                return;
+        /* The release orders the entries, and the data before them, before the index. */
         ring_store(queue->used + RING_INDEX, queue->state.next_used);
+}
+
+void virtio_queue_push(VirtioQueue *queue, uint16_t head, uint32_t written)
+{
+        virtio_queue_stage(queue, head, written);
+        virtio_queue_publish(queue);
 }
 
 bool virtio_queue_wants_interrupt(VirtioQueue *queue)

@@ -107,6 +107,20 @@ int virtio_queue_pop(VirtioQueue *queue, VirtioChain *ret);
 /* Puts the chain of the last pop back, to be popped again. Only right after that pop. */
 void virtio_queue_unpop(VirtioQueue *queue);
 
+/*
+ * For who has to know how much room there is before it can tell how many requests it needs. Looks at
+ * the request @ahead behind the next one, without taking it: returns as virtio_queue_pop(), but asks
+ * for no kick, and E_EMPTY is also said for what lies further ahead than the queue is long. A driver
+ * keeps its hands off what it made available, so what was seen stays good until the queue stops.
+ */
+int virtio_queue_peek(VirtioQueue *queue, unsigned ahead, VirtioChain *ret);
+
+/* Takes the next @n requests, all of them peeked: they are in flight now. */
+void virtio_queue_take(VirtioQueue *queue, unsigned n);
+
+/* Asks for a kick when there is a request @ahead behind the next one. False: there is one now. */
+bool virtio_queue_await(VirtioQueue *queue, unsigned ahead);
+
 /* Whether a pop would find nothing; asks for no kick. */
 bool virtio_queue_is_empty(VirtioQueue *queue);
 
@@ -115,6 +129,10 @@ bool virtio_queue_is_empty(VirtioQueue *queue);
  * before a reset must not be pushed. The guest hears of it by virtio_device_signal().
  */
 void virtio_queue_push(VirtioQueue *queue, uint16_t head, uint32_t written);
+
+/* The same in two steps, for requests that the guest must see all at once. */
+void virtio_queue_stage(VirtioQueue *queue, uint16_t head, uint32_t written);
+void virtio_queue_publish(VirtioQueue *queue);
 
 /* Whether the guest wants an interrupt for what was pushed since the last call. */
 bool virtio_queue_wants_interrupt(VirtioQueue *queue);

@@ -27,8 +27,6 @@ int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_
                 slot->gsi = gsis[i];
                 slot->vm = vm;
                 slot->interrupt_fd = FD_NONE;
-                for (unsigned k = 0; k < VIRTIO_QUEUES_MAX; k++)
-                        slot->kicks[k] = (VirtioKick){.slot = slot, .fd = FD_NONE};
         }
         return 0;
 }
@@ -90,10 +88,13 @@ static void kick_unwire(VirtioKick *kick, unsigned queue)
 /* For a visitor of the device. */
 static void slot_unwire(VirtioSlot *slot, VirtioDevice *device)
 {
-        for (unsigned i = 0; i < device->ops->n_queues; i++) {
+        for (unsigned i = 0; slot->kicks && i < device->n_queues; i++) {
                 kick_unwire(&slot->kicks[i], i);
                 device->kick_fds[i] = FD_NONE;
+                device->kick_sources[i] = NULL;
         }
+        free(slot->kicks);
+        slot->kicks = NULL;
         if (slot->interrupt_fd >= 0)
                 (void)kvm_vm_irqfd(slot->vm, slot->gsi, slot->interrupt_fd, false);
         slot->interrupt_fd = fd_close(slot->interrupt_fd);
@@ -106,12 +107,18 @@ static int slot_wire_all(VirtioSlot *slot, VirtioDevice *device)
 {
         int r = 0;
 
+        slot->kicks = calloc(device->n_queues, sizeof(*slot->kicks));
+        if (!slot->kicks)
+                return -ENOMEM;
+        for (unsigned i = 0; i < device->n_queues; i++)
+                slot->kicks[i] = (VirtioKick){.slot = slot, .fd = FD_NONE};
         slot->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (slot->interrupt_fd < 0)
                 return errno_neg();
-        for (unsigned i = 0; i < device->ops->n_queues && r == 0; i++) {
+        for (unsigned i = 0; i < device->n_queues && r == 0; i++) {
                 r = kick_wire(&slot->kicks[i], i, device->loop);
                 device->kick_fds[i] = slot->kicks[i].fd;
+                device->kick_sources[i] = &slot->kicks[i].source;
         }
         if (r == 0)
                 r = kvm_vm_irqfd(slot->vm, slot->gsi, slot->interrupt_fd, true);

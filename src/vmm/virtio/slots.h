@@ -31,7 +31,7 @@ struct VirtioSlot {
         uint32_t gsi;
         KvmVm *vm;
         int interrupt_fd;
-        VirtioKick kicks[VIRTIO_QUEUES_MAX];
+        VirtioKick *kicks; /* one a queue of the device that is there */
 };
 
 typedef struct VirtioSlots {

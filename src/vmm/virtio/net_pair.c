@@ -1,0 +1,295 @@
+/* A pair of a network device's queues; see net_pair.h. */
+#include <sys/epoll.h>
+#include <sys/uio.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "vmm/virtio/net_pair.h"
+
+/* Packets of a turn. */
+#define NET_TURN_MAX 64
+
+/* After so many bytes of a turn the guest hears of them, so that it works while we do. */
+#define NET_SIGNAL_BYTES 65536U
+
+static unsigned receive_index(const NetPair *pair)
+{
+        return 2 * pair->index;
+}
+
+static unsigned transmit_index(const NetPair *pair)
+{
+        return 2 * pair->index + 1;
+}
+
+/* Waits for what can be used of the tap now. */
+static int pair_watch(NetPair *pair)
+{
+        uint32_t events = 0;
+
+        if (!pair->source.loop)
+                return 0;
+        if (!pair->is_starved && !pair->is_held)
+                events |= EPOLLIN;
+        if (pair->is_stuck)
+                events |= EPOLLOUT;
+        return loop_fd_watch(&pair->source, events);
+}
+
+/* Somebody deleted the tap: it would be ready for ever. */
+static void pair_lose_tap(NetPair *pair, int error)
+{
+        log_warning_errno(error, "net: the tap is gone");
+        pair->is_gone = true;
+        loop_fd_remove(&pair->source);
+}
+
+static bool error_is_of_lost_tap(int r)
+{
+        return r == -EBADFD || r == -ENODEV || r == -ECONNRESET;
+}
+
+/* --- to the guest --- */
+
+static int pair_receive_one(NetPair *pair, uint32_t *ret_size)
+{
+        if (!pair->is_linked)
+                return net_receive_discard(&pair->receive, pair->tap);
+        return net_receive_packet(&pair->receive, &pair->device->queues[receive_index(pair)],
+                                  pair->tap, ret_size);
+}
+
+/* 0: goes on; else the turn ends, with what it returns if that is of the guest or of ours. */
+static int pair_on_received(NetPair *pair, int r, uint32_t size)
+{
+        VirtioCounters *counters = &pair->device->counters;
+
+        if (r == 0 && pair->is_linked) {
+                virtio_count(&counters->deliveries, 1);
+                virtio_count(&counters->bytes_to_guest, size);
+                virtio_device_spend(pair->device, VIRTIO_PACE_RECEIVE, size, 1);
+                return 0;
+        }
+        if (r == -EINTR)
+                return 0;
+        if (r == -EAGAIN || r == NET_RECEIVE_E_STARVED) {
+                pair->is_starved = r == NET_RECEIVE_E_STARVED;
+                return r;
+        }
+        if (r > 0 && r != NET_RECEIVE_E_DROPPED)
+                return r;
+        if (error_is_of_lost_tap(r)) {
+                pair_lose_tap(pair, r);
+                return r;
+        }
+        /* The packet is lost: nobody could take it, or the host had no memory for it. */
+        virtio_count(&counters->drops, 1);
+        return 0;
+}
+
+static int pair_receive_turn(NetPair *pair)
+{
+        uint32_t size = 0, untold = 0;
+        int r = 0;
+
+        pair->is_starved = pair->is_held = false;
+        for (unsigned n = 0; n < NET_TURN_MAX && r == 0; n++) {
+                if (pair->is_linked &&
+                    !virtio_device_may_begin(pair->device, VIRTIO_PACE_RECEIVE)) {
+                        pair->is_held = true;
+                        break;
+                }
+                r = pair_receive_one(pair, &size);
+                r = pair_on_received(pair, r, size);
+                untold += size;
+                if (untold >= NET_SIGNAL_BYTES) {
+                        virtio_device_signal(pair->device, receive_index(pair));
+                        untold = 0;
+                }
+        }
+        virtio_device_signal(pair->device, receive_index(pair));
+        /* What the tap says, and what it has not, are no failures of the device. */
+        return r < 0 || r == NET_RECEIVE_E_STARVED ? 0 : r;
+}
+
+int net_pair_receive(NetPair *pair)
+{
+        int r;
+
+        if (!pair->source.loop)
+                return 0;
+        r = pair_receive_turn(pair);
+        return r != 0 ? r : pair_watch(pair);
+}
+
+/* --- from the guest --- */
+
+/* 0, or -EAGAIN: not now. What is no packet, or what the host can't take, is lost. */
+static int pair_send(NetPair *pair, const VirtioChain *chain)
+{
+        VirtioCounters *counters = &pair->device->counters;
+        ssize_t n;
+
+        if (!pair->is_linked || pair->is_gone || chain->readable_size <= TAP_HEADER_SIZE ||
+            chain->readable_size > TAP_PACKET_MAX)
+                return 0;
+        do
+                n = writev(pair->tap, chain->readable, (int)chain->n_readable);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == EAGAIN)
+                return -EAGAIN;
+        if (n > TAP_HEADER_SIZE)
+                virtio_count(&counters->bytes_from_guest, (uint64_t)n - TAP_HEADER_SIZE);
+        return 0;
+}
+
+static int pair_transmit_turn(NetPair *pair)
+{
+        VirtioQueue *queue = &pair->device->queues[transmit_index(pair)];
+        uint32_t untold = 0;
+        VirtioChain chain;
+
+        for (unsigned n = 0; n < NET_TURN_MAX; n++) {
+                int r;
+
+                if (!virtio_device_may_begin(pair->device, VIRTIO_PACE_TRANSMIT))
+                        return 0;
+                r = virtio_queue_pop(queue, &chain);
+                if (r != 0)
+                        return r == VIRTIO_QUEUE_E_EMPTY ? 0 : r;
+                if (pair_send(pair, &chain) == -EAGAIN) {
+                        virtio_queue_unpop(queue);
+                        pair->is_stuck = true;
+                        return 0;
+                }
+                virtio_device_spend(pair->device, VIRTIO_PACE_TRANSMIT,
+                                    chain.readable_size - MIN(chain.readable_size, TAP_HEADER_SIZE),
+                                    1);
+                virtio_queue_push(queue, chain.head, 0);
+                virtio_count(&pair->device->counters.requests, 1);
+                untold += MIN(chain.readable_size, NET_SIGNAL_BYTES);
+                if (untold >= NET_SIGNAL_BYTES) {
+                        virtio_device_signal(pair->device, transmit_index(pair));
+                        untold = 0;
+                }
+        }
+        /* The others first. */
+        virtio_device_kick(pair->device, transmit_index(pair));
+        return 0;
+}
+
+int net_pair_transmit(NetPair *pair)
+{
+        int r;
+
+        if (!pair->is_open)
+                return 0;
+        pair->is_stuck = false;
+        r = pair_transmit_turn(pair);
+        virtio_device_signal(pair->device, transmit_index(pair));
+        return r != 0 ? r : pair_watch(pair);
+}
+
+/* --- the tap --- */
+
+static int pair_settle(NetPair *pair, unsigned queue, int r)
+{
+        const char *problem = pair->device->queues[queue].problem;
+
+        if (r <= 0)
+                return r;
+        virtio_device_fail(pair->device, problem ? problem : "a buffer can't be written");
+        net_pair_close(pair);
+        return 0;
+}
+
+static int pair_on_tap(LoopFd *source, uint32_t events)
+{
+        NetPair *pair = CONTAINER_OF(source, NetPair, source);
+        int r = 0;
+
+        if (!virtio_device_is_active(pair->device)) {
+                net_pair_close(pair); /* another queue of it broke */
+                return 0;
+        }
+        if (events & EPOLLOUT)
+                r = pair_settle(pair, transmit_index(pair), net_pair_transmit(pair));
+        if (r == 0 && pair->source.loop && events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+                r = pair_settle(pair, receive_index(pair), net_pair_receive(pair));
+        /* Trouble that no read tells of would come up again and again. */
+        if (r == 0 && pair->source.loop && (events & (EPOLLERR | EPOLLHUP)) && !(events & EPOLLIN))
+                pair_lose_tap(pair, -ECONNRESET);
+        return r;
+}
+
+static int pair_attach(NetPair *pair, bool is_attached)
+{
+        int r = 0;
+
+        /* The first queue is never taken away: it would take the interface's carrier with it. */
+        if (pair->index > 0 && pair->is_attached != is_attached)
+                r = tap_attach(pair->tap, is_attached);
+        if (r == 0)
+                pair->is_attached = is_attached;
+        return r;
+}
+
+int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap)
+{
+        int r;
+
+        *pair = (NetPair){
+                .device = device,
+                .index = index,
+                .tap = tap,
+                .is_linked = true,
+                .is_attached = true, /* by whoever opened it */
+        };
+        r = net_receive_init(&pair->receive);
+        return r < 0 ? r : pair_attach(pair, false);
+}
+
+void net_pair_done(NetPair *pair)
+{
+        net_pair_close(pair);
+        net_receive_done(&pair->receive);
+        pair->tap = fd_close(pair->tap);
+}
+
+int net_pair_open(NetPair *pair, bool is_mergeable)
+{
+        int r;
+
+        if (pair->is_open)
+                return 0;
+        net_receive_reset(&pair->receive, is_mergeable);
+        pair->is_starved = pair->is_held = pair->is_stuck = pair->is_gone = false;
+        r = pair_attach(pair, true);
+        if (r == 0)
+                r = loop_fd_add(pair->device->loop, &pair->source, pair->tap, EPOLLIN, pair_on_tap);
+        if (error_is_of_lost_tap(r)) {
+                pair->is_gone = true;
+                r = 0;
+        }
+        pair->is_open = r == 0;
+        return r;
+}
+
+void net_pair_close(NetPair *pair)
+{
+        if (!pair->is_open)
+                return;
+        pair->is_open = false;
+        loop_fd_remove(&pair->source);
+        net_receive_reset(&pair->receive, false);
+        if (pair_attach(pair, false) < 0)
+                log_debug("net: a tap's queue can't be detached");
+}
+
+void net_pair_set_link(NetPair *pair, bool is_up)
+{
+        pair->is_linked = is_up;
+        if (pair->source.loop)
+                virtio_device_kick(pair->device, receive_index(pair));
+}

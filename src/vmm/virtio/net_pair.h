@@ -1,0 +1,45 @@
+/*
+ * One pair of a network device's queues and the tap's queue behind it: moves packets while there are
+ * some, for a turn, then lets others of the loop have theirs.
+ *
+ * While packets come, the tap's readiness is all that is waited for, and the driver is asked for no
+ * kicks; when the guest has no buffers it is the other way round. A tap that takes no more packets, or
+ * a throttle that is empty, leaves them in the guest's ring.
+ *
+ * Thread: the device's loop, or its visitor.
+ */
+#pragma once
+
+#include "vmm/virtio/device.h"
+#include "vmm/virtio/net_receive.h"
+
+typedef struct NetPair {
+        VirtioDevice *device;
+        unsigned index; /* its queues are 2 × index for the guest to receive from, and the next */
+        int tap;
+        LoopFd source;    /* of the tap, while the driver uses the pair */
+        bool is_open;     /* the driver uses it */
+        bool is_linked;   /* else packets of both directions are lost */
+        bool is_starved;  /* the guest has no buffers */
+        bool is_held;     /* the throttle is empty: nothing is received */
+        bool is_stuck;    /* the tap takes no packets */
+        bool is_gone;     /* the tap is no more */
+        bool is_attached; /* the host uses the tap's queue */
+        NetReceive receive;
+} NetPair;
+
+/* Takes @tap over. 0 or -errno; net_pair_done() in any case. */
+int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap);
+void net_pair_done(NetPair *pair);
+
+/* From now on the host's packets come to this pair, and they are moved. 0 or -errno. */
+int net_pair_open(NetPair *pair, bool is_mergeable);
+
+/* No packet is moved any more, no buffer is touched. Harmless on one that isn't open. */
+void net_pair_close(NetPair *pair);
+
+/* The driver kicked. 0, or a positive value: the guest did wrong; or -errno. */
+int net_pair_receive(NetPair *pair);
+int net_pair_transmit(NetPair *pair);
+
+void net_pair_set_link(NetPair *pair, bool is_up);
