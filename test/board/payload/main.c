@@ -80,5 +80,6 @@ void payload_main(const HandoffBlock *handoff)
         run(cases_p9_hostile, handoff);
         run(cases_smp, handoff);
         run(cases_balloon, handoff);
+        run(cases_net, handoff);
         fail("no case has this name", 0);
 }
