@@ -187,7 +187,8 @@ void loop_fd_remove(LoopFd *source)
         if (!loop)
                 return;
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
-        for (int i = 0; i < loop->n_batch; i++)
+        /* All of it: by a visitor's hand (loop_set_wait_hooks()) it may be filled and not counted yet. */
+        for (int i = 0; i < LOOP_BATCH; i++)
                 if (loop->batch[i].data.ptr == source)
                         loop->batch[i].data.ptr = NULL;
         source->loop = NULL;

@@ -1,5 +1,6 @@
 /* Removal inside a batch, order of timers, end by a handler's error. */
 #include <errno.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -62,4 +63,32 @@ static void test_timer_order(void)
         loop_free(loop);
 }
 
-UNIT_MAIN(UNIT_TEST(test_remove_in_batch), UNIT_TEST(test_timer_order))
+static LoopFd visited;
+
+static void remove_visited(void *userdata)
+{
+        loop_fd_remove(&visited);
+}
+
+static int on_visited(LoopFd *source, uint32_t events)
+{
+        unit_fail("a source that was removed is dispatched");
+}
+
+/* Removed when the loop has the event in hand and waits for a lock to dispatch it. */
+static void test_remove_behind_wait(void)
+{
+        int fd = eventfd(1, EFD_CLOEXEC);
+
+        unit_assert(fd >= 0);
+        unit_assert_int(loop_new(&loop), 0);
+        unit_assert_int(loop_fd_add(loop, &visited, fd, EPOLLIN, on_visited), 0);
+        loop_set_wait_hooks(loop, NULL, remove_visited, NULL);
+        unit_assert_int(loop_step(loop, 0), 0);
+        unit_assert(!visited.loop);
+        loop_free(loop);
+        close(fd);
+}
+
+UNIT_MAIN(UNIT_TEST(test_remove_in_batch), UNIT_TEST(test_remove_behind_wait),
+          UNIT_TEST(test_timer_order))
