@@ -24,6 +24,8 @@ static const Verb *const verbs[] = {
         &verb_inspect,
         &verb_logs,
         &verb_stats,
+        &verb_events,
+        &verb_metrics,
         &verb_top,
         &verb_cp,
         &verb_diff,

@@ -170,6 +170,7 @@ static int container_renew(Container *container)
         task->state = TASK_CREATED;
         task->code = -1;
         task->oom = false;
+        container->oom_kills = 0;
         task->started = task->finished = 0;
         bus_emit_task_changed(task);
         return container->stage == CONTAINER_READY
@@ -252,6 +253,16 @@ void container_on_exit(Container *container)
                 container_remove(container);
         if (main)
                 sandbox_on_main_exit(sandbox);
+}
+
+void container_on_oom(Container *container, uint64_t kills)
+{
+        if (kills == container->oom_kills)
+                return;
+        container->oom_kills = kills;
+        log_warning("Container %s (%s): out of memory, %llu processes killed so far", container->id,
+                    container->name, (unsigned long long)kills);
+        bus_emit_container_oom(container);
 }
 
 void container_on_guest_gone(Container *container)

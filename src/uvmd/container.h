@@ -43,6 +43,7 @@ typedef struct Container {
         List mounts;              /* of Mount */
         Upper upper;              /* the writable layer */
         ThrottleLimits throttle;  /* of root file system and writable layer, each */
+        uint64_t oom_kills;       /* processes killed for want of memory in this run */
         Transfer *transfer;       /* under way */
         sd_bus_message *deletion; /* the call that waits for the end of this container */
         UT_hash_handle hh;
@@ -82,6 +83,9 @@ int container_delete(Container *container, bool force, sd_bus_message *call, sd_
 
 /* Its task has exited. */
 void container_on_exit(Container *container);
+
+/* The guest's kernel has killed processes of it, @kills by now: more than it may have was wanted. */
+void container_on_oom(Container *container, uint64_t kills);
 
 /* The guest is gone, and with it all that was set up there. */
 void container_on_guest_gone(Container *container);

@@ -89,6 +89,21 @@ static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
                 sweep_begin(sandbox);
 }
 
+/* Of the events only this one concerns uvmd; the others the shim keeps to itself. */
+static void sandbox_on_agent_event(Sandbox *sandbox, const ShimAgentEvent *event)
+{
+        Container *container;
+        AgentOom oom;
+
+        if (event->type != AGENT_EVENT_OOM ||
+            agent_oom_decode(event->payload, event->payload_size, &oom) < 0)
+                return;
+        container = sandbox_find_container(sandbox, oom.container);
+        if (container)
+                container_on_oom(container, oom.kills);
+        agent_oom_done(&oom);
+}
+
 static void sandbox_on_message(void *userdata, const ShimMessage *message)
 {
         Sandbox *sandbox = userdata;
@@ -112,8 +127,10 @@ static void sandbox_on_message(void *userdata, const ShimMessage *message)
         case SHIM_MEMORY:
                 hotplug_on_memory(sandbox, &message->memory);
                 break;
-        case SHIM_SYNCED:
         case SHIM_AGENT_EVENT:
+                sandbox_on_agent_event(sandbox, &message->agent_event);
+                break;
+        case SHIM_SYNCED:
         case SHIM_REPLY:
         case SHIM_LAUNCH:
         case SHIM_ADD_DEVICE:

@@ -61,6 +61,12 @@ static int set_limits(BusCall *call, void *object, sd_bus_error *error)
 }
 BUS_METHOD(set_limits, BUS_ACTION_MANAGE, bus_find_container, MANAGER)
 
+static int get_oom_kills(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_message_append(reply, "t", ((const Container *)userdata)->oom_kills);
+}
+
 static int get_limits(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -134,6 +140,8 @@ const sd_bus_vtable bus_container_vtable[] = {
                                  SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_NAMES("SetLimits", "a{sv}", SD_BUS_PARAM(limits), NULL, NO_NAMES,
                                  set_limits_method, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL("OutOfMemory", "", 0),
+        SD_BUS_PROPERTY("OOMKills", "t", get_oom_kills, 0, 0),
         SD_BUS_PROPERTY("Limits", "a{sv}", get_limits, 0, 0),
         SD_BUS_PROPERTY("Storage", "s", bus_get_storage, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("StorageSize", "t", bus_get_storage_size, 0, SD_BUS_VTABLE_PROPERTY_CONST),

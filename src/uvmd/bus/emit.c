@@ -129,3 +129,13 @@ void bus_emit_task_removed(const Task *task)
         if (path)
                 emit_interfaces_removed(task->sandbox->manager->bus, path, task_interface(task));
 }
+
+void bus_emit_container_oom(const Container *container)
+{
+        _cleanup_(freep) char *path = task_path(&container->task);
+
+        if (path)
+                emit_check(sd_bus_emit_signal(container->task.sandbox->manager->bus, path,
+                                              BUS_CONTAINER, "OutOfMemory", ""),
+                           "OutOfMemory");
+}

@@ -17,3 +17,4 @@ void bus_emit_task_new(const Task *task);
 void bus_emit_task_changed(const Task *task);
 void bus_emit_task_exited(const Task *task);
 void bus_emit_task_removed(const Task *task);
+void bus_emit_container_oom(const Container *container);
