@@ -12,6 +12,7 @@
 static const char *log_program = "uvm";
 static int log_level = LOG_INFO;
 static bool log_to_journal;
+static LogSink log_sink;
 
 void log_open(const char *program)
 {
@@ -38,16 +39,21 @@ void log_set_level(int level)
         log_level = level;
 }
 
-static void log_line(int level, int error, const char *format, va_list arguments)
+void log_set_sink(LogSink sink)
+{
+        log_sink = sink;
+}
+
+static void log_line(int level, int error, const char *const *fields, const char *format,
+                     va_list arguments)
 {
         char line[2048];
-        size_t at, room = sizeof(line) - 1;
-        int n;
+        size_t at = 0, room = sizeof(line) - 1;
+        int n = 0;
 
-        if (log_to_journal)
-                n = snprintf(line, sizeof(line), "<%d>", level);
-        else
-                n = snprintf(line, sizeof(line), "%s: ", log_program);
+        if (!log_sink)
+                n = log_to_journal ? snprintf(line, sizeof(line), "<%d>", level)
+                                   : snprintf(line, sizeof(line), "%s: ", log_program);
         at = (size_t)n;
         n = vsnprintf(line + at, room - at, format, arguments);
         if (n > 0)
@@ -56,10 +62,29 @@ static void log_line(int level, int error, const char *format, va_list arguments
                 n = snprintf(line + at, room - at, ": %s", strerror(error));
                 at = MIN(at + (size_t)n, room - 1);
         }
+        if (log_sink) {
+                line[at] = 0;
+                log_sink(level, line, fields);
+                return;
+        }
         line[at++] = '\n';
         /* There is nobody to tell when this fails. */
         if (write(STDERR_FILENO, line, at) < 0)
                 return;
+}
+
+int log_write_fields(int level, int r, const char *const *fields, const char *format, ...)
+{
+        int saved = errno;
+        va_list arguments;
+
+        if (level > log_level)
+                return r;
+        va_start(arguments, format);
+        log_line(level, -r, fields, format, arguments);
+        va_end(arguments);
+        errno = saved;
+        return r;
 }
 
 void log_write(int level, const char *format, ...)
@@ -70,7 +95,7 @@ void log_write(int level, const char *format, ...)
         if (level > log_level)
                 return;
         va_start(arguments, format);
-        log_line(level, 0, format, arguments);
+        log_line(level, 0, NULL, format, arguments);
         va_end(arguments);
         errno = saved;
 }
@@ -83,7 +108,7 @@ int log_write_errno(int level, int r, const char *format, ...)
         if (level > log_level)
                 return r;
         va_start(arguments, format);
-        log_line(level, -r, format, arguments);
+        log_line(level, -r, NULL, format, arguments);
         va_end(arguments);
         errno = saved;
         return r;

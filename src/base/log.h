@@ -15,6 +15,15 @@ void log_set_level(int level);
 
 void log_write(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Takes lines in place of standard error. @fields: "KEY=value" for the journal, ending in NULL; NULL:
+ * there are none. An option of the process, set at its start. */
+typedef void (*LogSink)(int level, const char *message, const char *const *fields);
+void log_set_sink(LogSink sink);
+
+/* As log_write_errno(), without an error for @r 0, with fields for a sink. */
+int log_write_fields(int level, int r, const char *const *fields, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
+
 /* Logs "…: strerror(-r)" and returns @r, so that a caller that gives up can log and return. */
 int log_write_errno(int level, int r, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

@@ -154,6 +154,8 @@ static int follow(Logs *logs, sd_bus *bus, const Object *container)
 
 static int logs_open(Logs *logs, const Object *container)
 {
+        static const char *const streams[] = {"UVM_STREAM=stdout", "UVM_STREAM=stderr",
+                                              "UVM_STREAM=tty"};
         char match[64];
         int r = sd_journal_open(&logs->journal, SD_JOURNAL_LOCAL_ONLY);
 
@@ -161,6 +163,9 @@ static int logs_open(Logs *logs, const Object *container)
                  client_json_string(container->properties, "Id"));
         if (r >= 0)
                 r = sd_journal_add_match(logs->journal, match, 0);
+        /* Not what uvmd says of it. */
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(streams); i++)
+                r = sd_journal_add_match(logs->journal, streams[i], 0);
         if (r >= 0)
                 r = seek_start(logs);
         if (r == -EACCES || r == -EPERM)

@@ -12,6 +12,7 @@
 #include "uvmd/bus/emit.h"
 #include "uvmd/container_guest.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/spec.h"
 #include "uvmd/storage/layer.h"
@@ -41,8 +42,8 @@ static const unsigned transitions[CONTAINER_STAGE_MAX_] = {
 void container_set_stage(Container *container, ContainerStage stage)
 {
         assert(stage == CONTAINER_ABSENT || transitions[container->stage] & (1U << stage));
-        log_debug("Container %s: %s → %s", container->id,
-                  container_stage_to_string(container->stage), container_stage_to_string(stage));
+        container_log_debug(container, "%s → %s", container_stage_to_string(container->stage),
+                            container_stage_to_string(stage));
         container->stage = stage;
 }
 
@@ -260,8 +261,8 @@ void container_on_oom(Container *container, uint64_t kills)
         if (kills == container->oom_kills)
                 return;
         container->oom_kills = kills;
-        log_warning("Container %s (%s): out of memory, %llu processes killed so far", container->id,
-                    container->name, (unsigned long long)kills);
+        container_log_warning(container, "%s ran out of memory, %llu processes killed so far",
+                              container->name, (unsigned long long)kills);
         bus_emit_container_oom(container);
 }
 

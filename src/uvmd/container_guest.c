@@ -14,6 +14,7 @@
 #include "uvmd/container_limits.h"
 #include "uvmd/errors.h"
 #include "uvmd/export.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/spec.h"
 
@@ -66,8 +67,8 @@ void container_fail(Container *container, int r, const sd_bus_error *error)
         }
         container_undo(container);
         transfer_on_failure(container, r, error);
-        log_warning("Container %s: %s", container->id,
-                    error && error->message ? error->message : strerror(-r));
+        container_log_warning(container, "%s",
+                              error && error->message ? error->message : strerror(-r));
         if (container->task.start) {
                 task_answer_start(&container->task, r, error);
                 task_exit(&container->task, 125, false, 0);
@@ -173,7 +174,7 @@ int container_set_up(Container *container, sd_bus_error *error)
  * Without a start under way nothing is lost: Start tries again. */
 static void container_refuse(Container *container, int r, uint8_t code, const sd_bus_error *error)
 {
-        log_info("Container %s: %s", container->id, error->message ?: strerror(-r));
+        container_log_info(container, "%s", error->message ?: strerror(-r));
         transfer_on_failure(container, r, error);
         if (!container->task.start)
                 return;

@@ -8,6 +8,7 @@
 #include "uvmd/admission.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 
 /* How long a guest may take without coming any further. */
@@ -79,7 +80,7 @@ static void hotplug_on_balloon(void *userdata, int r, const ShimReply *reply)
                 return;
         /* The guest runs as well without: only nothing comes back from it. */
         if (r < 0) {
-                log_warning_errno(r, "Sandbox %s: it has no balloon", sandbox->id);
+                sandbox_log_warning_errno(sandbox, r, "it has no balloon");
                 return;
         }
         sandbox->hotplug.has_balloon = true;
@@ -98,7 +99,7 @@ void hotplug_on_launched(Sandbox *sandbox)
                 r = shim_link_request(sandbox->link, &message, NULL, 0, hotplug_on_balloon,
                                       sandbox);
         if (r < 0)
-                log_warning_errno(r, "Sandbox %s: can't ask for a balloon", sandbox->id);
+                sandbox_log_warning_errno(sandbox, r, "can't ask for a balloon");
 }
 
 /* The slots too: what was plugged in right before the end of an uvmd is in no record. */
@@ -364,8 +365,8 @@ int hotplug_set_memory(Sandbox *sandbox, uint64_t bytes, sd_bus_message *call, s
         sandbox->config.memory = bytes;
         hotplug->plug_target = bytes - MIN(bytes, hotplug->boot_memory);
         hotplug->balloon_target = hotplug->boot_memory - MIN(bytes, hotplug->boot_memory);
-        log_info("Sandbox %s: memory %llu → %llu MiB", sandbox->id, MIB(hotplug_memory(sandbox)),
-                 MIB(bytes));
+        sandbox_log_info(sandbox, "memory %llu → %llu MiB", MIB(hotplug_memory(sandbox)),
+                         MIB(bytes));
         r = hotplug_begin(sandbox, call);
         if (r < 0) {
                 hotplug->memory_call = sd_bus_message_unref(hotplug->memory_call);

@@ -6,6 +6,7 @@
 #include "uvmd/admission.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 
 /* What is there now is what is wanted from now on, whether the guest did all of it or not. */
@@ -86,7 +87,7 @@ int hotplug_set_vcpus(Sandbox *sandbox, uint32_t vcpus, sd_bus_message *call, sd
         if (sandbox->hotplug.vcpus_call)
                 return error_set(error, -EBUSY, ERROR_WRONG_STATE,
                                  "The vCPUs are being changed already.");
-        log_info("Sandbox %s: vCPUs %u → %u", sandbox->id, sandbox->config.vcpus, vcpus);
+        sandbox_log_info(sandbox, "vCPUs %u → %u", sandbox->config.vcpus, vcpus);
         r = shim_link_request(sandbox->link, &message, NULL, 0, vcpus_on_set, sandbox);
         if (r >= 0)
                 sandbox->hotplug.vcpus_call = sd_bus_message_ref(call);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "uvmd/journal.h"
 #include "uvmd/manager.h"
 
 static void usage(void)
@@ -134,6 +135,7 @@ int main(int argc, char **argv)
         if (r != 0)
                 return r > 0 ? EXIT_SUCCESS : 2;
         log_open("uvmd");
+        journal_open();
         /* sd-event's child sources want it blocked; writes to clients that left must not kill. */
         sigemptyset(&mask);
         sigaddset(&mask, SIGCHLD);

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/mount.h"
 #include "uvmd/mount_guest.h"
 #include "uvmd/sandbox.h"
@@ -63,8 +64,8 @@ static const unsigned transitions[MOUNT_STATE_MAX_] = {
 void mount_set_state(Mount *mount, MountState state)
 {
         assert(state == MOUNT_ABSENT || transitions[mount->state] & (1U << state));
-        log_debug("Container %s: mount %s: %s → %s", mount->container->id, mount->config.target,
-                  mount_state_to_string(mount->state), mount_state_to_string(state));
+        container_log_debug(mount->container, "mount %s: %s → %s", mount->config.target,
+                            mount_state_to_string(mount->state), mount_state_to_string(state));
         if (state == MOUNT_ABSENT && mount_holds(mount))
                 volume_release(mount->volume, mount->cache);
         if (state == MOUNT_ABSENT)
@@ -136,8 +137,8 @@ void mount_finish(Mount *mount)
 {
         Container *container = mount->container;
 
-        log_info("Container %s: mount %s: %s", container->id, mount->config.target,
-                 mount->failure < 0 ? "failed" : "detached");
+        container_log_info(container, "mount %s: %s", mount->config.target,
+                           mount->failure < 0 ? "failed" : "detached");
         mount_free(mount);
         sandbox_save(container->task.sandbox);
 }

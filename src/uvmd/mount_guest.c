@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "uvmd/boot.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/mount.h"
 #include "uvmd/mount_guest.h"
 #include "uvmd/sandbox.h"
@@ -141,8 +142,8 @@ static void mount_on_unplugged(void *userdata, int r, const ShimReply *reply)
         if (!reply)
                 return;
         if (r < 0)
-                log_warning("Container %s: the device of %s can't be removed: %s", container->id,
-                            mount->config.target, reply->text);
+                container_log_warning(container, "the device of %s can't be removed: %s",
+                                      mount->config.target, reply->text);
         mount_set_state(mount, MOUNT_ABSENT);
         mount_finish(mount);
         mount_pass_on(container);

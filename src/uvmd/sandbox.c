@@ -17,6 +17,7 @@
 #include "uvmd/bus/hold.h"
 #include "uvmd/container_guest.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/machined.h"
 #include "uvmd/record.h"
 #include "uvmd/rundir.h"
@@ -111,7 +112,7 @@ int sandbox_new(Sandbox **ret, Manager *manager, uint32_t owner, const char *nam
                 return error_set(error, r, ERROR_FAILED, "Can't write the sandbox's record: %s.",
                                  strerror(-r));
         }
-        log_info("Sandbox %s (%s of uid %u): created", sandbox->id, sandbox->name, owner);
+        sandbox_log_info(sandbox, "%s of uid %u, created", sandbox->name, owner);
         *ret = sandbox;
         return 0;
 }
@@ -162,7 +163,7 @@ void sandbox_save(Sandbox *sandbox)
         int r = record_save(sandbox);
 
         if (r < 0)
-                log_error_errno(r, "Sandbox %s: can't write its record", sandbox->id);
+                sandbox_log_error_errno(sandbox, r, "can't write its record");
 }
 
 Container *sandbox_find_container(Sandbox *sandbox, const char *name_or_id)
@@ -229,8 +230,8 @@ void sandbox_set_reason(Sandbox *sandbox, SandboxReason reason, const char *text
 void sandbox_set_state(Sandbox *sandbox, SandboxState state)
 {
         assert(transitions[sandbox->state] & (1U << state));
-        log_info("Sandbox %s: %s → %s", sandbox->id, sandbox_state_to_string(sandbox->state),
-                 sandbox_state_to_string(state));
+        sandbox_log_info(sandbox, "%s → %s", sandbox_state_to_string(sandbox->state),
+                         sandbox_state_to_string(state));
         sandbox->state = state;
         switch (state) {
         case SANDBOX_STARTING:
@@ -286,7 +287,7 @@ void sandbox_forget(Sandbox *sandbox)
         bus_move_calls(&stop_calls, &sandbox->stop_calls);
         bus_emit_sandbox_removed(sandbox);
         record_remove(sandbox);
-        log_info("Sandbox %s: removed", sandbox->id);
+        sandbox_log_info(sandbox, "removed");
         sandbox_free(sandbox);
         bus_answer_all(&stop_calls, 0, NULL);
 }
@@ -443,7 +444,7 @@ void sandbox_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
         error_set(&sandbox->failure, r, ERROR_BOOT_FAILED, "The start failed: %s.", strerror(-r));
         if (sandbox->reason == SANDBOX_REASON_NONE)
                 sandbox_set_reason(sandbox, reason, sandbox->failure.message);
-        log_warning("Sandbox %s: %s", sandbox->id, sandbox->failure.message);
+        sandbox_log_warning(sandbox, "%s", sandbox->failure.message);
         sandbox_kill_hard(sandbox);
         sandbox_tear_down(sandbox);
 }

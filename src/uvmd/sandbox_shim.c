@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/rundir.h"
 #include "uvmd/sandbox.h"
 
@@ -182,7 +183,7 @@ static void sandbox_on_link_end(void *userdata, int r)
 {
         Sandbox *sandbox = userdata;
 
-        log_debug("Sandbox %s: the link to its shim ended: %s", sandbox->id, strerror(-r));
+        sandbox_log_debug(sandbox, "the link to its shim ended: %s", strerror(-r));
         shim_link_free(TAKE_PTR(sandbox->link));
         if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
                 _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

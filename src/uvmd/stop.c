@@ -12,6 +12,7 @@
 #include "proto/agent.h"
 #include "uvmd/bus/hold.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 
 #define STOP_DRAIN_USEC (10 * USEC_PER_SEC) /* for clients to read what is left */
@@ -29,7 +30,7 @@ static int stop_on_last_limit(sd_event_source *source, uint64_t usec, void *user
 {
         Sandbox *sandbox = userdata;
 
-        log_warning("Sandbox %s: its shim doesn't answer and is killed", sandbox->id);
+        sandbox_log_warning(sandbox, "its shim doesn't answer and is killed");
         sandbox_kill_hard(sandbox);
         sandbox_tear_down(sandbox);
         return 0;
@@ -109,8 +110,7 @@ static int stop_on_drain_limit(sd_event_source *source, uint64_t usec, void *use
 {
         Sandbox *sandbox = userdata;
 
-        log_warning("Sandbox %s: a client doesn't read; the rest of the output is lost",
-                    sandbox->id);
+        sandbox_log_warning(sandbox, "a client doesn't read; the rest of the output is lost");
         sandbox_kill_hard(sandbox);
         sandbox_tear_down(sandbox);
         return 0;

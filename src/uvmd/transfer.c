@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/strv.h"
 #include "uvmd/transfer.h"
@@ -37,8 +38,9 @@ static const unsigned transitions[TRANSFER_STATE_MAX_] = {
 static void transfer_set_state(Transfer *transfer, TransferState state)
 {
         assert(transitions[transfer->state] & (1U << state));
-        log_debug("Container %s: transfer: %s → %s", transfer->container->id,
-                  transfer_state_to_string(transfer->state), transfer_state_to_string(state));
+        container_log_debug(transfer->container, "transfer: %s → %s",
+                            transfer_state_to_string(transfer->state),
+                            transfer_state_to_string(state));
         transfer->state = state;
 }
 
@@ -75,7 +77,7 @@ static int transfer_on_caller_gone(sd_bus_track *track, void *userdata)
 {
         Transfer *transfer = userdata;
 
-        log_info("Container %s: the caller of a copy has left", transfer->container->id);
+        container_log_info(transfer->container, "the caller of a copy has left");
         transfer->call = sd_bus_message_unref(transfer->call);
         if (transfer->state == TRANSFER_WAITING || transfer->state == TRANSFER_EXPORTING)
                 transfer_free(transfer, -ECANCELED, NULL);
@@ -118,8 +120,8 @@ static void transfer_on_unplugged(void *userdata, int r, const ShimReply *reply)
         if (!reply)
                 return;
         if (r < 0) {
-                log_warning("Container %s: the device of a copy can't be removed: %s",
-                            transfer->container->id, reply->text);
+                container_log_warning(transfer->container,
+                                      "the device of a copy can't be removed: %s", reply->text);
                 if (transfer->failure >= 0)
                         transfer->failure = error_set(&transfer->error, r, ERROR_FAILED,
                                                       "The guest doesn't give the directory of "

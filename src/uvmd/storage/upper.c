@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "uvmd/boot.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/storage/layer.h"
 #include "uvmd/storage/upper.h"
@@ -34,8 +35,8 @@ static void upper_set_state(Container *container, UpperState state)
         Upper *upper = &container->upper;
 
         assert(state == UPPER_ABSENT || transitions[upper->state] & (1U << state));
-        log_debug("Container %s: its layer: %s → %s", container->id,
-                  upper_state_to_string(upper->state), upper_state_to_string(state));
+        container_log_debug(container, "its layer: %s → %s", upper_state_to_string(upper->state),
+                            upper_state_to_string(state));
         upper->state = state;
 }
 
