@@ -293,17 +293,19 @@ void sandbox_forget(Sandbox *sandbox)
 }
 
 /* Tells of the limit, which is the thing to change. */
-void sandbox_set_reason_oom(Sandbox *sandbox)
+void sandbox_set_reason_oom(Sandbox *sandbox, uint64_t memory_max)
 {
         char limit[64] = "no limit of its own", text[256];
 
-        if (sandbox->config.limits.memory_max && sandbox->config.limits.memory_max != UINT64_MAX)
+        memory_max = memory_max ?: sandbox->config.limits.memory_max ?: UINT64_MAX;
+        if (memory_max != UINT64_MAX)
                 snprintf(limit, sizeof(limit), "MemoryMax is %llu MiB",
-                         (unsigned long long)(sandbox->config.limits.memory_max >> 20));
+                         (unsigned long long)(memory_max >> 20));
         snprintf(text, sizeof(text),
                  "The host ended the virtual machine: it needed more memory than its unit may have "
                  "(%s, the guest has %llu MiB).",
-                 limit, (unsigned long long)(sandbox->config.memory >> 20));
+                 limit,
+                 (unsigned long long)((hotplug_memory(sandbox) ?: sandbox->config.memory) >> 20));
         sandbox_set_reason(sandbox, SANDBOX_REASON_OOM, text);
 }
 
@@ -344,13 +346,14 @@ static void sandbox_check_gone(Sandbox *sandbox)
                 sandbox_gone(sandbox);
 }
 
-static void sandbox_on_unit_end(void *userdata, const char *result)
+static void sandbox_on_unit_end(void *userdata, const char *result, uint64_t memory_max)
 {
         Sandbox *sandbox = userdata;
 
         sandbox->unit = unit_free(sandbox->unit);
-        if (strcmp(result, "oom-kill") == 0 && sandbox->reason != SANDBOX_REASON_OOM)
-                sandbox_set_reason_oom(sandbox);
+        /* Only now systemd's figure is known, which somebody may have set by its own means. */
+        if (strcmp(result, "oom-kill") == 0 || sandbox->reason == SANDBOX_REASON_OOM)
+                sandbox_set_reason_oom(sandbox, memory_max);
         sandbox_check_gone(sandbox);
 }
 

@@ -185,7 +185,8 @@ void sandbox_tear_down(Sandbox *sandbox);
 void sandbox_kill_hard(Sandbox *sandbox);
 void sandbox_forget(Sandbox *sandbox);
 void sandbox_set_reason(Sandbox *sandbox, SandboxReason reason, const char *text);
-void sandbox_set_reason_oom(Sandbox *sandbox);
+/* @memory_max: what the unit could use, UINT64_MAX for any; 0: what was configured. */
+void sandbox_set_reason_oom(Sandbox *sandbox, uint64_t memory_max);
 int sandbox_on_leader_exit(sd_event_source *source, const siginfo_t *info, void *userdata);
 
 /* A message of the guest's life, from the link. */

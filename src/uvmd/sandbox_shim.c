@@ -25,7 +25,7 @@ static void sandbox_take_reason(Sandbox *sandbox, ShimReason reason, const char 
         _Static_assert((int)SHIM_REASON_BOOT_TIMEOUT == (int)SANDBOX_REASON_BOOT_TIMEOUT,
                        "the reasons of the shim come first and in the same order");
         if (reason == SHIM_REASON_OOM)
-                sandbox_set_reason_oom(sandbox);
+                sandbox_set_reason_oom(sandbox, 0);
         else
                 sandbox_set_reason(sandbox, (SandboxReason)reason, text);
 }

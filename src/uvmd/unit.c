@@ -192,11 +192,63 @@ int unit_adopt(Unit *unit)
                                         "Ref", NULL, NULL, NULL);
 }
 
+/* ------------------------------------------------------------------ what systemd says of it */
+
+static int read_stat(sd_bus_message *reply, const char *name, UnitStats *stats)
+{
+        const struct {
+                const char *name;
+                uint64_t *into;
+        } numbers[] = {
+                {"CPUUsageNSec", &stats->cpu_nsec},       {"MemoryCurrent", &stats->memory},
+                {"TasksCurrent", &stats->tasks},          {"IOReadBytes", &stats->read_bytes},
+                {"IOWriteBytes", &stats->write_bytes},    {"IOReadOperations", &stats->read_ops},
+                {"IOWriteOperations", &stats->write_ops},
+        };
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
+                if (strcmp(numbers[i].name, name) == 0)
+                        return sd_bus_message_read(reply, "v", "t", numbers[i].into);
+        if (strcmp(name, "ControlGroup") == 0)
+                return sd_bus_message_read(reply, "v", "s", &stats->control_group);
+        if (strcmp(name, "Result") == 0)
+                return sd_bus_message_read(reply, "v", "s", &stats->result);
+        r = limits_read_unit(reply, name, &stats->limits);
+        return r == 0 ? sd_bus_message_skip(reply, "v") : r;
+}
+
+static int read_all_stats(sd_bus_message *reply, UnitStats *stats)
+{
+        int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                const char *name;
+
+                r = sd_bus_message_read(reply, "s", &name);
+                if (r >= 0)
+                        r = read_stat(reply, name, stats);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+        }
+        return r;
+}
+
+/* What the answer doesn't say, or an error, is unknown. limits_done() what it has filled. */
+static void read_stats(sd_bus_message *reply, UnitStats *ret)
+{
+        memset(ret, 0xff, offsetof(UnitStats, control_group));
+        ret->control_group = ret->result = NULL;
+        ret->limits = (UnitLimits){};
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                read_all_stats(reply, ret);
+}
+
 /* ------------------------------------------------------------------ ending */
 
 static int unit_query_state(Unit *unit);
 
-static void unit_ended(Unit *unit, const char *result)
+static void unit_ended(Unit *unit, const char *result, uint64_t memory_max)
 {
         UnitEndHandler handler = unit->end_handler;
 
@@ -206,19 +258,18 @@ static void unit_ended(Unit *unit, const char *result)
         /* Lets systemd forget it. Nothing to do when there is no such unit. */
         sd_bus_call_method_async(unit->bus, NULL, SYSTEMD_NAME, unit->path, SYSTEMD_UNIT, "Unref",
                                  NULL, NULL, NULL);
-        handler(unit->userdata, result);
+        handler(unit->userdata, result, memory_max);
 }
 
 static int unit_on_result(sd_bus_message *reply, void *userdata, sd_bus_error *ret)
 {
         Unit *unit = userdata;
-        const char *result;
+        UnitStats stats;
 
         unit->call = sd_bus_slot_unref(unit->call);
-        if (sd_bus_message_is_method_error(reply, NULL) ||
-            sd_bus_message_read(reply, "v", "s", &result) < 0)
-                result = "";
-        unit_ended(unit, result);
+        read_stats(reply, &stats);
+        unit_ended(unit, stats.result ?: "", stats.limits.memory_max);
+        limits_done(&stats.limits);
         return 0;
 }
 
@@ -238,14 +289,16 @@ static int unit_on_state(sd_bus_message *reply, void *userdata, sd_bus_error *re
         unit->call = sd_bus_slot_unref(unit->call);
         if (sd_bus_message_is_method_error(reply, NULL) ||
             sd_bus_message_read(reply, "v", "s", &state) < 0) {
-                unit_ended(unit, "");
+                unit_ended(unit, "", 0);
                 return 0;
         }
         /* Any other state: a signal comes when it changes. */
         if (strcmp(state, "inactive") != 0 && strcmp(state, "failed") != 0)
                 return 0;
-        if (unit_get_property(unit, SYSTEMD_SCOPE, "Result", unit_on_result) < 0)
-                unit_ended(unit, "");
+        if (sd_bus_call_method_async(unit->bus, &unit->call, SYSTEMD_NAME, unit->path,
+                                     "org.freedesktop.DBus.Properties", "GetAll", unit_on_result,
+                                     unit, "s", SYSTEMD_SCOPE) < 0)
+                unit_ended(unit, "", 0);
         return 0;
 }
 
@@ -261,7 +314,7 @@ static int unit_on_changed(sd_bus_message *message, void *userdata, sd_bus_error
         Unit *unit = userdata;
 
         if (unit->end_handler && unit_query_state(unit) < 0)
-                unit_ended(unit, "");
+                unit_ended(unit, "", 0);
         return 0;
 }
 
@@ -332,44 +385,6 @@ void unit_kill(Unit *unit)
 
 /* ------------------------------------------------------------------ figures */
 
-static int read_stat(sd_bus_message *reply, const char *name, UnitStats *stats)
-{
-        const struct {
-                const char *name;
-                uint64_t *into;
-        } numbers[] = {
-                {"CPUUsageNSec", &stats->cpu_nsec},       {"MemoryCurrent", &stats->memory},
-                {"TasksCurrent", &stats->tasks},          {"IOReadBytes", &stats->read_bytes},
-                {"IOWriteBytes", &stats->write_bytes},    {"IOReadOperations", &stats->read_ops},
-                {"IOWriteOperations", &stats->write_ops},
-        };
-        int r;
-
-        for (size_t i = 0; i < ELEMENTSOF(numbers); i++)
-                if (strcmp(numbers[i].name, name) == 0)
-                        return sd_bus_message_read(reply, "v", "t", numbers[i].into);
-        if (strcmp(name, "ControlGroup") == 0)
-                return sd_bus_message_read(reply, "v", "s", &stats->control_group);
-        r = limits_read_unit(reply, name, &stats->limits);
-        return r == 0 ? sd_bus_message_skip(reply, "v") : r;
-}
-
-static int read_stats(sd_bus_message *reply, UnitStats *stats)
-{
-        int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-
-        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-                const char *name;
-
-                r = sd_bus_message_read(reply, "s", &name);
-                if (r >= 0)
-                        r = read_stat(reply, name, stats);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-        }
-        return r;
-}
-
 typedef struct StatsRequest {
         UnitStatsHandler handler;
         void *userdata;
@@ -380,11 +395,7 @@ static int unit_on_stats(sd_bus_message *reply, void *userdata, sd_bus_error *re
         StatsRequest *request = userdata;
         UnitStats stats;
 
-        memset(&stats, 0xff, offsetof(UnitStats, control_group));
-        stats.control_group = NULL;
-        stats.limits = (UnitLimits){};
-        if (!sd_bus_message_is_method_error(reply, NULL))
-                read_stats(reply, &stats);
+        read_stats(reply, &stats);
         options_tidy(limits_options, limits_options_n, &stats.limits);
         request->handler(request->userdata, &stats);
         limits_done(&stats.limits);

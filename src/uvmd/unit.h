@@ -15,13 +15,15 @@ typedef struct Unit Unit;
 /* @r 0 or a negative errno with @error. */
 typedef void (*UnitHandler)(void *userdata, int r, const sd_bus_error *error);
 
-/* The scope is over. @result: systemd's ("success", "timeout", "oom-kill" …), "" when unknown. */
-typedef void (*UnitEndHandler)(void *userdata, const char *result);
+/* The scope is over. @result: systemd's ("success", "timeout", "oom-kill" …), "" when unknown.
+ * @memory_max: what it could use, UINT64_MAX for any, 0 when unknown. */
+typedef void (*UnitEndHandler)(void *userdata, const char *result, uint64_t memory_max);
 
 typedef struct UnitStats {
         uint64_t cpu_nsec, memory, tasks; /* UINT64_MAX: unknown */
         uint64_t read_bytes, write_bytes, read_ops, write_ops;
         const char *control_group; /* its path; NULL: unknown; borrowed */
+        const char *result;        /* as of UnitEndHandler; borrowed */
         UnitLimits limits;         /* that the unit has now, tidied; borrowed */
 } UnitStats;
 typedef void (*UnitStatsHandler)(void *userdata, const UnitStats *stats);

@@ -45,7 +45,7 @@ static void stats_on_unit(void *userdata, const UnitStats *stats)
         /* The rest of it is borrowed. */
         call->unit.limits = (UnitLimits){.memory_max = stats->limits.memory_max,
                                          .tasks_max = stats->limits.tasks_max};
-        call->unit.control_group = NULL;
+        call->unit.control_group = call->unit.result = NULL;
         for (int i = 0; stats->control_group && i < STATS_PRESSURES_; i++)
                 call->has_pressure[i] = pressure_read(stats->control_group, stats_pressure_names[i],
                                                       &call->pressure[i]) >= 0;
