@@ -58,7 +58,7 @@ static int plug_make_block(Link *link, const ControlAddDevice *add, int *fds, Vi
         return r;
 }
 
-/* The queues of a tap come first. */
+/* A tap's queues, then as many of /dev/vhost-net or none. */
 static int plug_make_net(Link *link, const ControlAddDevice *add, int *fds, VirtioDevice **ret,
                          const char **ret_problem)
 {
@@ -68,6 +68,7 @@ static int plug_make_net(Link *link, const ControlAddDevice *add, int *fds, Virt
                 .mtu = add->net.mtu,
                 .n_pairs = add->net.queues,
                 .taps = fds,
+                .vhosts = add->net.flags & CONTROL_NET_VHOST ? fds + add->net.queues : NULL,
         };
         int r;
 
@@ -266,6 +267,22 @@ int plug_bind(Link *link, const ControlMessage *message, int *fds)
         return link_reply(link, message->serial, r, 0, plug_bind_problem(r));
 }
 
+static int plug_change_throttle(VirtioDevice *device, const ControlMessage *message)
+{
+        int r = virtio_device_set_throttle(device, message->set_throttle.direction,
+                                           &message->set_throttle.limits);
+
+        if (r < 0 || device->ops->id != VIRTIO_ID_NET)
+                return r;
+        /* The kernel keeps none. */
+        r = virtio_device_enter(device);
+        if (r < 0)
+                return r;
+        r = virtio_net_choose_mover(device);
+        virtio_device_leave(device);
+        return r;
+}
+
 int plug_set_throttle(Link *link, const ControlMessage *message)
 {
         VirtioDevice *device = virtio_slots_device(&link->machine.slots,
@@ -273,8 +290,7 @@ int plug_set_throttle(Link *link, const ControlMessage *message)
         int r = -ENODEV;
 
         if (device)
-                r = virtio_device_set_throttle(device, message->set_throttle.direction,
-                                               &message->set_throttle.limits);
+                r = plug_change_throttle(device, message);
         return link_reply(link, message->serial, r, 0,
                           r == -EINVAL ? "this device has no throttle of this direction"
                                        : plug_problem(r));

@@ -113,6 +113,7 @@ static inline void driver_unplug_queue(Driver *driver)
         int *fd = &driver->device->kick_fds[driver->queue];
 
         loop_fd_remove(&driver->kick);
+        driver->device->kick_sources[driver->queue] = NULL;
         *fd = fd_close(*fd);
 }
 

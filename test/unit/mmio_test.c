@@ -232,6 +232,27 @@ static void test_failure(void)
         unit_assert_int(virtio_mmio_write(&mmio, 0x70, &(uint32_t){15}, 4), -EIO);
 }
 
+/* Whoever it is lent to says nothing, so it says that queues are the reason whatever a guest does. */
+static void test_lent_interrupt(void)
+{
+        begin();
+        negotiate();
+        set_queue(0, 0x10000);
+        put(0x70, 15);
+        unit_assert_int(get(0x60), 0);
+        virtio_device_lend(&toy.device, 0);
+        virtio_device_lend(&toy.device, 0);
+        unit_assert_int(get(0x60), 1);
+        virtio_device_config_changed(&toy.device);
+        unit_assert_int(get(0x60), 3);
+        put(0x64, UINT32_MAX);
+        unit_assert_int(get(0x60), 1);
+        virtio_device_take_back(&toy.device, 0);
+        unit_assert_int(get(0x60), 1);
+        virtio_device_take_back(&toy.device, 0);
+        unit_assert_int(get(0x60), 0);
+}
+
 static void test_bad_queue_fails_activation(void)
 {
         begin();
@@ -433,6 +454,7 @@ static void test_setup(void)
 
 UNIT_MAIN(UNIT_TEST(test_setup), UNIT_TEST(test_empty), UNIT_TEST(test_features),
           UNIT_TEST(test_life), UNIT_TEST(test_ready_queue_is_fixed), UNIT_TEST(test_failure),
-          UNIT_TEST(test_bad_queue_fails_activation), UNIT_TEST(test_config),
-          UNIT_TEST(test_save_load), UNIT_TEST(test_load_damaged), UNIT_TEST(test_drain),
-          UNIT_TEST(test_drain_stopped), UNIT_TEST(test_deferral), UNIT_TEST(test_serial_state))
+          UNIT_TEST(test_lent_interrupt), UNIT_TEST(test_bad_queue_fails_activation),
+          UNIT_TEST(test_config), UNIT_TEST(test_save_load), UNIT_TEST(test_load_damaged),
+          UNIT_TEST(test_drain), UNIT_TEST(test_drain_stopped), UNIT_TEST(test_deferral),
+          UNIT_TEST(test_serial_state))

@@ -40,7 +40,8 @@ static Driver drivers[QUEUES];
 static int peers[PAIRS]; /* the host's ends */
 static uint8_t packet[TAP_PACKET_MAX], got[TAP_PACKET_MAX];
 
-static inline void plug_with(unsigned n_pairs, unsigned offloads, uint16_t mtu)
+/* @vhosts: NULL, or one for each pair. */
+static inline void plug_vhost(unsigned n_pairs, unsigned offloads, uint16_t mtu, int *vhosts)
 {
         static const uint8_t mac[] = {2, 0, 0, 0, 0, 1};
         int taps[PAIRS];
@@ -49,6 +50,7 @@ static inline void plug_with(unsigned n_pairs, unsigned offloads, uint16_t mtu)
                 .mtu = mtu,
                 .n_pairs = n_pairs,
                 .taps = taps,
+                .vhosts = vhosts,
                 .offloads = offloads,
         };
         int buffer = 1 << 20;
@@ -67,6 +69,11 @@ static inline void plug_with(unsigned n_pairs, unsigned offloads, uint16_t mtu)
         driver_plug(&drivers[0], &memory, RINGS(0), device);
         for (unsigned i = 1; i < 2 * n_pairs + 1; i++)
                 driver_plug_queue(&drivers[i], &drivers[0], RINGS(i), i);
+}
+
+static inline void plug_with(unsigned n_pairs, unsigned offloads, uint16_t mtu)
+{
+        plug_vhost(n_pairs, offloads, mtu, NULL);
 }
 
 static inline void unplug(void)

@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -147,6 +148,20 @@ static const unsigned filter_ioctls[] = {
         TUNSETVNETLE,
         TUNSETOFFLOAD,
         TUNSETQUEUE,
+        /* vhost-net, likewise: the kernel moves packets between the guest's rings, which lie in this
+         * process's memory, and the taps. */
+        VHOST_SET_OWNER,
+        VHOST_GET_FEATURES,
+        VHOST_SET_FEATURES,
+        VHOST_SET_MEM_TABLE,
+        VHOST_SET_VRING_NUM,
+        VHOST_SET_VRING_BASE,
+        VHOST_GET_VRING_BASE,
+        VHOST_SET_VRING_ADDR,
+        VHOST_SET_VRING_KICK,
+        VHOST_SET_VRING_CALL,
+        VHOST_SET_VRING_ERR,
+        VHOST_NET_SET_BACKEND,
         /* all exits, for GET_STATS */
         KVM_GET_STATS_FD,
 #ifdef __x86_64__

@@ -316,6 +316,30 @@ void virtio_device_signal(VirtioDevice *device, unsigned queue)
                 device_interrupt(device, VIRTIO_INTERRUPT_QUEUE);
 }
 
+static void device_watch_kicks(VirtioDevice *device, unsigned first, uint32_t events)
+{
+        for (unsigned i = first; i < first + 2; i++)
+                if (device->kick_sources[i] && loop_fd_watch(device->kick_sources[i], events) < 0)
+                        log_warning("%s: kicks can't be waited for", device->ops->name);
+}
+
+void virtio_device_lend(VirtioDevice *device, unsigned first)
+{
+        device_watch_kicks(device, first, 0);
+        if (device->n_lent++ == 0 && device->interrupt_status)
+                atomic_fetch_or(device->interrupt_status, VIRTIO_INTERRUPT_LENT);
+}
+
+void virtio_device_take_back(VirtioDevice *device, unsigned first)
+{
+        assert(device->n_lent > 0);
+        device_watch_kicks(device, first, EPOLLIN);
+        if (--device->n_lent == 0 && device->interrupt_status)
+                atomic_fetch_and(device->interrupt_status, ~VIRTIO_INTERRUPT_LENT);
+        virtio_device_kick(device, first);
+        virtio_device_kick(device, first + 1);
+}
+
 void virtio_device_config_changed(VirtioDevice *device)
 {
         __atomic_fetch_add(&device->state.config_generation, 1, __ATOMIC_RELEASE);

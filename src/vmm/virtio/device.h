@@ -70,6 +70,9 @@ enum {
 #define VIRTIO_INTERRUPT_QUEUE  1U
 #define VIRTIO_INTERRUPT_CONFIG 2U
 
+/* Of ours: the interrupt is lent, see virtio_device_lend(). */
+#define VIRTIO_INTERRUPT_LENT (1U << 31)
+
 typedef struct VirtioDevice VirtioDevice;
 
 typedef struct VirtioDeviceOps {
@@ -111,6 +114,10 @@ typedef struct VirtioDeviceOps {
 
         /* The driver kicked @queue. Returns as activate does. Spurious calls are normal. */
         int (*notify)(VirtioDevice *device, unsigned queue);
+
+        /* The driver takes @queue away, which is not used any more when this returns. NULL: nobody but
+         * the device's handlers uses one. */
+        void (*stop_queue)(VirtioDevice *device, unsigned queue);
 
         /*
          * The device's own state, one plain struct, to and from a template; queues and status are
@@ -158,6 +165,7 @@ struct VirtioDevice {
         VirtioQueue few_queues[VIRTIO_QUEUES_FEW];
         VirtioCounters counters;
         unsigned failures;                  /* virtio_device_fail(), over all resets */
+        unsigned n_lent;                    /* of pairs of queues */
         bool draining;                      /* no request is taken any more until the reset */
         VirtioPace paces[VIRTIO_PACES_MAX]; /* VIRTIO_PACE_*; they stay over resets */
 
@@ -273,6 +281,15 @@ static inline bool virtio_device_has(const VirtioDevice *device, uint64_t featur
 
 /* After a batch of pushes to @queue: an interrupt, if the driver asked for one. */
 void virtio_device_signal(VirtioDevice *device, unsigned queue);
+
+/*
+ * Lends the interrupt, and the kicks of queue @first and the next, to somebody who uses their fds
+ * directly: the kernel. Kicks don't come to the device's loop then. Whoever raises the interrupt can't
+ * say why, so as long as any queue's is lent its status says that queues are the reason; a driver that
+ * looks for nothing finds nothing.
+ */
+void virtio_device_lend(VirtioDevice *device, unsigned first);
+void virtio_device_take_back(VirtioDevice *device, unsigned first);
 
 /* The config space changed: a new generation and a configuration interrupt. */
 void virtio_device_config_changed(VirtioDevice *device);

@@ -87,6 +87,15 @@ static uint32_t mmio_read_device(VirtioMmio *mmio, uint32_t offset)
         return 0;
 }
 
+static uint32_t mmio_interrupt_status(VirtioMmio *mmio)
+{
+        unsigned status = atomic_load(&mmio->interrupt_status);
+
+        if (status & VIRTIO_INTERRUPT_LENT)
+                status |= VIRTIO_INTERRUPT_QUEUE;
+        return status & (VIRTIO_INTERRUPT_QUEUE | VIRTIO_INTERRUPT_CONFIG);
+}
+
 static uint32_t mmio_read_register(VirtioMmio *mmio, uint32_t offset)
 {
         switch (offset) {
@@ -97,7 +106,7 @@ static uint32_t mmio_read_register(VirtioMmio *mmio, uint32_t offset)
         case REGISTER_VENDOR_ID:
                 return MMIO_VENDOR_ID;
         case REGISTER_INTERRUPT_STATUS:
-                return atomic_load(&mmio->interrupt_status);
+                return mmio_interrupt_status(mmio);
         }
         /* No device has shared memory regions: §4.2.2 wants all ones for length and base. */
         if (offset >= REGISTER_SHM_LENGTH_LOW && offset <= REGISTER_SHM_BASE_HIGH)
@@ -183,6 +192,8 @@ static void mmio_write_queue(VirtioMmio *mmio, uint32_t offset, uint32_t value)
         if (!state)
                 return;
         if (offset == REGISTER_QUEUE_READY) {
+                if (value != 1 && state->ready && mmio->device->ops->stop_queue)
+                        mmio->device->ops->stop_queue(mmio->device, mmio->queue_select);
                 if (value == 1)
                         state->ready = true;
                 else
@@ -256,7 +267,7 @@ int virtio_mmio_write(VirtioMmio *mmio, uint32_t offset, const void *data, unsig
         memcpy(&value, data, sizeof(value));
         value = le32toh(value);
         if (offset == REGISTER_INTERRUPT_ACK) {
-                atomic_fetch_and(&mmio->interrupt_status, ~value);
+                atomic_fetch_and(&mmio->interrupt_status, ~(value & ~VIRTIO_INTERRUPT_LENT));
                 return 0;
         }
         return device ? mmio_write_register(mmio, offset, value) : 0;
@@ -267,7 +278,7 @@ int virtio_mmio_save(const VirtioMmio *mmio, WireWriter *writer)
         wire_put_u32(writer, mmio->device_features_select);
         wire_put_u32(writer, mmio->driver_features_select);
         wire_put_u32(writer, mmio->queue_select);
-        wire_put_u32(writer, atomic_load(&mmio->interrupt_status));
+        wire_put_u32(writer, mmio_interrupt_status((VirtioMmio *)mmio));
         return virtio_device_save(mmio->device, writer);
 }
 

@@ -112,6 +112,19 @@ static unsigned net_max_pairs(const VirtioNet *net)
         return virtio_device_has(&net->device, NET_F_MQ) ? net->n_pairs : 1;
 }
 
+int virtio_net_choose_mover(VirtioDevice *device)
+{
+        VirtioNet *net = net_of(device);
+        bool may_be_kernel = net->config[CONFIG_STATUS] == STATUS_LINK_UP &&
+                             !virtio_pace_is_limited(&device->paces[VIRTIO_PACE_TRANSMIT]) &&
+                             !virtio_pace_is_limited(&device->paces[VIRTIO_PACE_RECEIVE]);
+        int r = 0;
+
+        for (unsigned i = 0; i < net->n_open && r == 0; i++)
+                r = net_pair_use_vhost(&net->pairs[i], may_be_kernel);
+        return r;
+}
+
 static int net_use_pairs(VirtioNet *net, unsigned n)
 {
         bool is_mergeable = virtio_device_has(&net->device, NET_F_MRG_RXBUF);
@@ -124,7 +137,7 @@ static int net_use_pairs(VirtioNet *net, unsigned n)
                         net_pair_close(&net->pairs[i]);
         }
         net->n_open = n;
-        return r;
+        return r < 0 ? r : virtio_net_choose_mover(&net->device);
 }
 
 /* --- the control queue --- */
@@ -223,13 +236,26 @@ void virtio_net_set_link(VirtioDevice *device, bool is_up)
         net->config[CONFIG_STATUS] = status;
         for (unsigned i = 0; i < net->n_pairs; i++)
                 net_pair_set_link(&net->pairs[i], is_up);
+        if (virtio_net_choose_mover(device) < 0)
+                log_warning("net: a tap can't be waited for");
         virtio_device_config_changed(device);
+}
+
+static void net_stop_queue(VirtioDevice *device, unsigned queue)
+{
+        VirtioNet *net = net_of(device);
+
+        if (queue / 2 < net->n_open && net_pair_use_vhost(&net->pairs[queue / 2], false) < 0)
+                log_warning("net: a tap can't be waited for");
 }
 
 static int net_save(const VirtioDevice *device, WireWriter *writer)
 {
         const VirtioNet *net = CONTAINER_OF((VirtioDevice *)device, VirtioNet, device);
 
+        /* The kernel has the rings, and moves on. */
+        if (device->n_lent > 0)
+                return -EBUSY;
         wire_put_bytes(writer, net->config, sizeof(net->config));
         wire_put_u32(writer, net->n_open);
         wire_put_u64(writer, net->offloads);
@@ -275,6 +301,7 @@ static const VirtioDeviceOps net_ops = {
         .activate = net_activate,
         .reset = net_reset,
         .notify = net_notify,
+        .stop_queue = net_stop_queue,
         .save = net_save,
         .load = net_load,
         .free = net_free,
@@ -295,7 +322,8 @@ static int net_make(VirtioNet *net, const VirtioNetConfig *config)
         int r = 0;
 
         for (unsigned i = 0; i < config->n_pairs && r == 0; i++) {
-                r = net_pair_init(&net->pairs[i], &net->device, i, TAKE_FD(config->taps[i]));
+                r = net_pair_init(&net->pairs[i], &net->device, i, TAKE_FD(config->taps[i]),
+                                  config->vhosts ? TAKE_FD(config->vhosts[i]) : FD_NONE);
                 net->n_pairs = i + 1;
         }
         if (r == 0)
@@ -322,6 +350,8 @@ int virtio_net_new(Loop *loop, const GuestMemory *memory, const VirtioNetConfig 
         }
         if (r < 0) {
                 fd_close_many(config->taps, config->n_pairs);
+                if (config->vhosts)
+                        fd_close_many(config->vhosts, config->n_pairs);
                 if (net)
                         virtio_device_free(&net->device);
                 return r;

@@ -1,11 +1,18 @@
 /* A pair of a network device's queues; see net_pair.h. */
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "vmm/net/vhost.h"
 #include "vmm/virtio/net_pair.h"
+
+/* What the driver took that is about its rings, and so of concern to the kernel if that walks them:
+ * the last one is MRG_RXBUF. */
+#define NET_RING_FEATURES \
+        (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | 1ULL << 15)
 
 /* Packets of a turn. */
 #define NET_TURN_MAX 64
@@ -183,7 +190,7 @@ int net_pair_transmit(NetPair *pair)
 {
         int r;
 
-        if (!pair->is_open)
+        if (!pair->is_open || pair->is_vhost)
                 return 0;
         pair->is_stuck = false;
         r = pair_transmit_turn(pair);
@@ -235,7 +242,115 @@ static int pair_attach(NetPair *pair, bool is_attached)
         return r;
 }
 
-int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap)
+/* --- vhost --- */
+
+static VhostPair pair_vhost(const NetPair *pair)
+{
+        return (VhostPair){
+                .fd = pair->vhost,
+                .queues = &pair->device->queues[receive_index(pair)],
+                .kick_fds = &pair->device->kick_fds[receive_index(pair)],
+                .interrupt_fd = pair->device->interrupt_fd,
+                .error_fd = pair->error_fd,
+                .tap = pair->tap,
+        };
+}
+
+/* It is of no use: this process does what it can't. */
+static void pair_forget_vhost(NetPair *pair)
+{
+        loop_fd_remove(&pair->error);
+        pair->error_fd = fd_close(pair->error_fd);
+        pair->vhost = fd_close(pair->vhost);
+}
+
+static void pair_stop_vhost(NetPair *pair)
+{
+        const VhostPair vhost = pair_vhost(pair);
+
+        vhost_stop(&vhost);
+        pair->is_vhost = false;
+        virtio_device_take_back(pair->device, receive_index(pair));
+}
+
+static int pair_listen(NetPair *pair)
+{
+        pair->is_starved = pair->is_held = pair->is_stuck = false;
+        return loop_fd_add(pair->device->loop, &pair->source, pair->tap, EPOLLIN, pair_on_tap);
+}
+
+static int pair_start_vhost(NetPair *pair)
+{
+        const VhostPair vhost = pair_vhost(pair);
+        int r;
+
+        if (pair->receive.pending > 0)
+                virtio_count(&pair->device->counters.drops, 1);
+        loop_fd_remove(&pair->source);
+        net_receive_reset(&pair->receive, pair->receive.is_mergeable);
+        virtio_device_lend(pair->device, receive_index(pair));
+        r = vhost_start(&vhost, pair->device->memory,
+                        pair->device->state.driver_features & NET_RING_FEATURES);
+        if (r == 0) {
+                pair->is_vhost = true;
+                /* What was kicked for before is looked at, too. */
+                virtio_device_kick(pair->device, receive_index(pair));
+                virtio_device_kick(pair->device, transmit_index(pair));
+                return 0;
+        }
+        virtio_device_take_back(pair->device, receive_index(pair));
+        /* A driver that has a pair without queues is no failure of vhost's. */
+        if (r != -EINVAL) {
+                log_warning_errno(r, "net: vhost-net can't be used");
+                pair_forget_vhost(pair);
+        }
+        return pair_listen(pair);
+}
+
+/* Ours says what is wrong with the ring, if anything is. */
+static int pair_on_vhost_error(LoopFd *source, uint32_t events)
+{
+        NetPair *pair = CONTAINER_OF(source, NetPair, error);
+
+        bool was_vhost = pair->is_vhost;
+
+        log_warning("net: vhost-net can't use a queue");
+        if (was_vhost)
+                pair_stop_vhost(pair);
+        pair_forget_vhost(pair);
+        return was_vhost ? pair_listen(pair) : 0;
+}
+
+int net_pair_use_vhost(NetPair *pair, bool is_wanted)
+{
+        if (!pair->is_open || pair->is_gone || pair->vhost < 0 || pair->is_vhost == is_wanted)
+                return 0;
+        if (is_wanted)
+                return pair_start_vhost(pair);
+        pair_stop_vhost(pair);
+        return pair_listen(pair);
+}
+
+static void pair_own_vhost(NetPair *pair)
+{
+        int r = vhost_own(pair->vhost);
+
+        if (r == 0) {
+                pair->error_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+                r = pair->error_fd < 0 ? errno_neg() : 0;
+        }
+        if (r == 0)
+                r = loop_fd_add(pair->device->loop, &pair->error, pair->error_fd, EPOLLIN,
+                                pair_on_vhost_error);
+        if (r < 0) {
+                log_warning_errno(r, "net: vhost-net can't be used");
+                pair_forget_vhost(pair);
+        }
+}
+
+/* --- its life --- */
+
+int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap, int vhost)
 {
         int r;
 
@@ -245,7 +360,11 @@ int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap)
                 .tap = tap,
                 .is_linked = true,
                 .is_attached = true, /* by whoever opened it */
+                .vhost = vhost,
+                .error_fd = FD_NONE,
         };
+        if (vhost >= 0)
+                pair_own_vhost(pair);
         r = net_receive_init(&pair->receive);
         return r < 0 ? r : pair_attach(pair, false);
 }
@@ -254,6 +373,7 @@ void net_pair_done(NetPair *pair)
 {
         net_pair_close(pair);
         net_receive_done(&pair->receive);
+        pair_forget_vhost(pair);
         pair->tap = fd_close(pair->tap);
 }
 
@@ -267,7 +387,7 @@ int net_pair_open(NetPair *pair, bool is_mergeable)
         pair->is_starved = pair->is_held = pair->is_stuck = pair->is_gone = false;
         r = pair_attach(pair, true);
         if (r == 0)
-                r = loop_fd_add(pair->device->loop, &pair->source, pair->tap, EPOLLIN, pair_on_tap);
+                r = pair_listen(pair);
         if (error_is_of_lost_tap(r)) {
                 pair->is_gone = true;
                 r = 0;
@@ -280,6 +400,8 @@ void net_pair_close(NetPair *pair)
 {
         if (!pair->is_open)
                 return;
+        if (pair->is_vhost)
+                pair_stop_vhost(pair);
         pair->is_open = false;
         loop_fd_remove(&pair->source);
         net_receive_reset(&pair->receive, false);

@@ -6,6 +6,9 @@
  * kicks; when the guest has no buffers it is the other way round. A tap that takes no more packets, or
  * a throttle that is empty, leaves them in the guest's ring.
  *
+ * Where there is a vhost-net fd the kernel may be asked to move the packets instead (net/vhost.h); then
+ * neither the tap nor the queues are touched here.
+ *
  * Thread: the device's loop, or its visitor.
  */
 #pragma once
@@ -26,10 +29,15 @@ typedef struct NetPair {
         bool is_gone;     /* the tap is no more */
         bool is_attached; /* the host uses the tap's queue */
         NetReceive receive;
+
+        int vhost;     /* /dev/vhost-net, or FD_NONE */
+        bool is_vhost; /* the kernel moves the packets */
+        int error_fd;  /* by which it says that it can't use a queue */
+        LoopFd error;
 } NetPair;
 
-/* Takes @tap over. 0 or -errno; net_pair_done() in any case. */
-int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap);
+/* Takes @tap and @vhost (FD_NONE: none) over. 0 or -errno; net_pair_done() in any case. */
+int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap, int vhost);
 void net_pair_done(NetPair *pair);
 
 /* From now on the host's packets come to this pair, and they are moved. 0 or -errno. */
@@ -41,5 +49,8 @@ void net_pair_close(NetPair *pair);
 /* The driver kicked. 0, or a positive value: the guest did wrong; or -errno. */
 int net_pair_receive(NetPair *pair);
 int net_pair_transmit(NetPair *pair);
+
+/* Has the kernel move the packets if it can, or this process. Of an open pair. */
+int net_pair_use_vhost(NetPair *pair, bool is_wanted);
 
 void net_pair_set_link(NetPair *pair, bool is_up);

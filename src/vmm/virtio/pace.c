@@ -22,6 +22,16 @@ void virtio_pace_set(VirtioPace *pace, const ThrottleLimits *limits)
         atomic_store(&pace->is_changed, true);
 }
 
+bool virtio_pace_is_limited(VirtioPace *pace)
+{
+        bool is_limited;
+
+        pthread_mutex_lock(&pace->mutex);
+        is_limited = pace->limits.bytes > 0 || pace->limits.ops > 0;
+        pthread_mutex_unlock(&pace->mutex);
+        return is_limited;
+}
+
 static void pace_take_limits(VirtioPace *pace)
 {
         uint64_t now = clock_now_usec();

@@ -30,6 +30,9 @@ void virtio_pace_done(VirtioPace *pace);
 /* Whoever pops has to be told to look again. */
 void virtio_pace_set(VirtioPace *pace, const ThrottleLimits *limits);
 
+/* Whether there are limits, also ones that were not taken over yet. */
+bool virtio_pace_is_limited(VirtioPace *pace);
+
 /*
  * Whether a request may begin. If not, @handler is called on @loop when one may. If so, @ret_waited
  * is how long none could until now, in µs.

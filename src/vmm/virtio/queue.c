@@ -346,6 +346,16 @@ void virtio_queue_push(VirtioQueue *queue, uint16_t head, uint32_t written)
         virtio_queue_publish(queue);
 }
 
+void virtio_queue_resume(VirtioQueue *queue, uint16_t next_available)
+{
+        assert(queue->in_flight == 0);
+        if (!virtio_queue_is_live(queue))
+                return;
+        queue->state.next_available = next_available;
+        queue->state.next_used = ring_load(queue->used + RING_INDEX);
+        queue->signalled = queue->state.next_used;
+}
+
 bool virtio_queue_wants_interrupt(VirtioQueue *queue)
 {
         uint16_t old = queue->signalled, now = queue->state.next_used, event;

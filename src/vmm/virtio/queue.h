@@ -134,6 +134,10 @@ void virtio_queue_push(VirtioQueue *queue, uint16_t head, uint32_t written);
 void virtio_queue_stage(VirtioQueue *queue, uint16_t head, uint32_t written);
 void virtio_queue_publish(VirtioQueue *queue);
 
+/* Somebody else walked the rings since the start: goes on at @next_available, and behind what is used
+ * as the ring says. Nothing is in flight. */
+void virtio_queue_resume(VirtioQueue *queue, uint16_t next_available);
+
 /* Whether the guest wants an interrupt for what was pushed since the last call. */
 bool virtio_queue_wants_interrupt(VirtioQueue *queue);
 
