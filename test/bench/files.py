@@ -14,20 +14,15 @@ each, less those of a run that only mounts: they don't depend on how fast the CP
 import json
 import os
 import re
-import select
 import shutil
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
-TIME_LIMIT = 900
+from monitor import Console, count_system_calls, kvm_exits, system_calls
+
 MEMORY_MIB = 256
 OPS = 400
-TRACING = '/sys/kernel/tracing'
-HIST = TRACING + '/events/raw_syscalls/sys_enter/'
 TREE = ['meta_create', 'meta_find', 'meta_remove']
 PEERS = {'9p': 'QEMU virtio-9p', 'blk': 'QEMU virtio-blk'}
 
@@ -93,30 +88,6 @@ class Setting:
                 '-trace', 'enable=virtqueue_pop,file=' + self.trace]
 
 
-def tasks(pid):
-    """The process, its threads, and those of its children."""
-    found = set(int(task) for task in os.listdir('/proc/%d/task' % pid))
-    for task in list(found):
-        with open('/proc/%d/task/%d/children' % (pid, task), encoding='ascii') as file:
-            for child in file.read().split():
-                found |= tasks(int(child))
-    return found
-
-
-def write(path, text):
-    with open(path, 'w', encoding='ascii') as file:
-        file.write(text)
-
-
-def system_calls(pid):
-    """Of all threads that are alive, since the trigger was set."""
-    alive, total = tasks(pid), 0
-    with open(HIST + 'hist', encoding='ascii') as file:
-        for found in re.finditer(r'common_pid: +(\d+) .*hitcount: +(\d+)', file.read()):
-            total += int(found[2]) if int(found[1]) in alive else 0
-    return total
-
-
 def stats_of_ours(stderr):
     """What vmmrun told: (exits, requests of the 9p device and the disk)."""
     exits = int(re.search(rb'(\d+) exits in all', stderr)[1])
@@ -129,48 +100,6 @@ def requests_of_qemu(trace):
         return sum(1 for line in file if 'virtqueue_pop' in line)
 
 
-class Console:
-    """What a monitor says on its standard output and error, as it comes."""
-
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, start_new_session=True)
-        self.text = {self.process.stdout.fileno(): b'', self.process.stderr.fileno(): b''}
-        self.poll = select.poll()
-        for fd in self.text:
-            self.poll.register(fd, select.POLLIN)
-        self.end = time.monotonic() + TIME_LIMIT
-
-    @property
-    def output(self):
-        return self.text[self.process.stdout.fileno()]
-
-    @property
-    def errors(self):
-        return self.text[self.process.stderr.fileno()]
-
-    def wait_for(self, pattern, errors=False):
-        while not re.search(pattern, self.errors if errors else self.output):
-            ready = self.poll.poll(max(0, 1000 * (self.end - time.monotonic())))
-            data = [(fd, os.read(fd, 65536)) for fd, _ in ready]
-            for fd, piece in data:
-                self.text[fd] += piece
-            if not ready or not any(piece for _, piece in data) or b'bench failed' in self.output:
-                raise SystemExit('%s: no %s; console:\n%s%s' % (
-                    self.process.args[0], pattern, self.output[-2000:].decode(errors='replace'),
-                    self.errors[-2000:].decode(errors='replace')))
-
-    def close(self):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def kvm_exits():
-    """Of every VM that is alive; there is one."""
-    with open('/sys/kernel/debug/kvm/exits', encoding='ascii') as file:
-        return int(file.read())
-
-
 def run(setting, program, phases, counting):
     """One machine: ({phase: (seconds, bytes, operations)}, counters)."""
     setting.renew()
@@ -180,7 +109,7 @@ def run(setting, program, phases, counting):
     if program != 'ours' and not counting:
         command = command[:-2]
     if counting:
-        write(HIST + 'trigger', 'hist:keys=common_pid:size=8192')
+        count_system_calls(True)
     console, counters = Console(command), {}
     try:
         console.wait_for(rb'bench done')
@@ -193,7 +122,7 @@ def run(setting, program, phases, counting):
     finally:
         console.close()
         if counting:
-            write(HIST + 'trigger', '!hist:keys=common_pid:size=8192')
+            count_system_calls(False)
     if counting and program != 'ours':
         counters['requests'] = requests_of_qemu(setting.trace)
     times = {found[1].decode(): (int(found[2]) / 1e6, int(found[3]), int(found[4]))
