@@ -8,7 +8,7 @@
  *          [--vsock-listen PORT]… [--no-rng] [--no-jail] [--vmm PROGRAM]
  *          [--time-limit SECONDS] [--stop-at TEXT] [--toggle-at TEXT] [--phases] [--stats]
  *          [--stats-at TEXT] [--balloon] [--mem MIB] [--merge-pages]
- *          [--at TEXT=vcpus:N | TEXT=balloon:MIB | TEXT=mem:MIB]…
+ *          [--at TEXT=vcpus:N | TEXT=balloon:MIB | TEXT=mem:MIB | TEXT=link:0|1]…
  *
  * Disks have the serials disk0, disk1, …; a tap is opened by its name and made if there is none; a
  * throttle, in bytes and operations a second (0: unlimited), is that of the device before it, of what
@@ -129,6 +129,7 @@ static int run_add_net(Run *run, unsigned i)
         r = vmmrun_open_net(run, i, &message, fds, &n);
         if (r == 0)
                 r = run_send(run, &message, fds, n);
+        run->device_serials[CONTROL_DEVICE_NET] = run->serial;
         fd_close_many(fds, n);
         return r;
 }
@@ -207,6 +208,13 @@ static int run_change(Run *run, const RunAt *at)
                 .resize = {.slot = run->device_slots[at->device], .bytes = at->number},
         };
 
+        ControlMessage link = {
+                .type = CONTROL_SET_LINK,
+                .set_link = {.slot = run->device_slots[at->device], .up = at->number != 0},
+        };
+
+        if (at->type == CONTROL_SET_LINK)
+                return run_send(run, &link, NULL, 0);
         return run_send(run, at->type == CONTROL_RESIZE ? &resize : &vcpus, NULL, 0);
 }
 

@@ -19,9 +19,9 @@
 /* What is asked of the monitor when the console shows a text. */
 typedef struct RunAt {
         const char *text;
-        ControlType type;     /* SET_VCPUS or RESIZE */
-        ControlDevice device; /* RESIZE: which */
-        uint64_t number;      /* vCPUs, or bytes */
+        ControlType type;     /* SET_VCPUS, RESIZE or SET_LINK */
+        ControlDevice device; /* RESIZE, SET_LINK: which */
+        uint64_t number;      /* vCPUs, bytes, or whether it is up */
 } RunAt;
 
 typedef struct Run {

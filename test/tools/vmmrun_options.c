@@ -108,7 +108,7 @@ static int parse_mem(Run *run, const char *text)
         return r;
 }
 
-/* TEXT=vcpus:N, TEXT=balloon:MIB or TEXT=mem:MIB */
+/* TEXT=vcpus:N, TEXT=balloon:MIB, TEXT=mem:MIB or TEXT=link:0 or 1 */
 static int parse_at(Run *run, char *text)
 {
         RunAt *at = &run->at[run->n_at];
@@ -122,6 +122,8 @@ static int parse_at(Run *run, char *text)
         *at = (RunAt){.text = text, .type = CONTROL_RESIZE, .number = (uint64_t)number << 20};
         if (strcmp(equals + 1, "vcpus") == 0)
                 at->type = CONTROL_SET_VCPUS, at->number = number;
+        else if (strcmp(equals + 1, "link") == 0)
+                at->type = CONTROL_SET_LINK, at->device = CONTROL_DEVICE_NET, at->number = number;
         else if (strcmp(equals + 1, "balloon") == 0)
                 at->device = CONTROL_DEVICE_BALLOON;
         else if (strcmp(equals + 1, "mem") == 0)

@@ -367,6 +367,20 @@ static void link(const HandoffBlock *handoff)
         use();
 }
 
+/* Nobody is on the other side; whoever reads the console takes the link down and up. */
+static void alone(const HandoffBlock *handoff)
+{
+        begin(handoff);
+        for (uint8_t i = 0; i < 3 * QUEUE_SIZE; i++)
+                send(100U * i + 60, i);
+        print("DOWN PLEASE\n");
+        wait_for_status(handoff, 0);
+        send(60, 1);
+        print("UP PLEASE\n");
+        wait_for_status(handoff, 1);
+        send(60, 2);
+}
+
 /* The harness plugs a device at each even phase from 40 on and pulls it at the odd one behind. */
 static void plug(const HandoffBlock *handoff)
 {
@@ -389,13 +403,9 @@ static void plug(const HandoffBlock *handoff)
 }
 
 const Case cases_net[] = {
-        {"net", plain},
-        {"net-large", large},
-        {"net-control", control},
-        {"net-nonsense", nonsense},
-        {"net-hostile", hostile},
-        {"net-reset", reset_in_flight},
-        {"net-link", link},
-        {"net-plug", plug},
-        {},
+        {"net", plain},           {"net-large", large},
+        {"net-control", control}, {"net-nonsense", nonsense},
+        {"net-hostile", hostile}, {"net-reset", reset_in_flight},
+        {"net-link", link},       {"net-plug", plug},
+        {"net-alone", alone},     {},
 };
