@@ -10,6 +10,7 @@
 #include "vmm/arch.h"
 #include "vmm/load.h"
 #include "vmm/machine.h"
+#include "vmm/mem/guard.h"
 
 /* Says what could not be done; returns @r. */
 static int explain(char *ret_text, int r, const char *what)
@@ -34,14 +35,29 @@ static int configure_kvm(Machine *machine, int kvm_fd, char *ret_text)
         return explain(ret_text, r, "make a KVM virtual machine");
 }
 
-static int configure_memory(Machine *machine, uint64_t size, char *ret_text)
+/* Room to grow, whose pages a hostile guest may take away while something uses them. */
+static int configure_growth(Machine *machine, uint64_t size_max)
 {
-        int r = guest_memory_init(&machine->memory, size);
+        const HotMemory *hot = &machine->memory.hot;
+        int r = guest_memory_reserve(&machine->memory, size_max);
+
+        if (r == 0 && hot->size > 0)
+                r = guard_init(hot->host, hot->size, machine->wake_fd);
+        return r;
+}
+
+static int configure_memory(Machine *machine, const MachineConfig *config, char *ret_text)
+{
+        int r = guest_memory_init(&machine->memory, config->memory_bytes);
 
         if (r == -EINVAL)
                 snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1,
                          "the memory size must be a multiple of 2 MiB and at least %llu MiB",
                          GUEST_MEMORY_SIZE_MIN >> 20);
+        if (r == 0)
+                r = configure_growth(machine, config->memory_max_bytes);
+        if (r == 0 && config->merge_pages)
+                guest_memory_merge(&machine->memory);
         return explain(ret_text, r, "map the guest's memory");
 }
 
@@ -150,7 +166,7 @@ static int configure_all(Machine *machine, const MachineConfig *config, int kvm_
 {
         _cleanup_(load_freep) Load *load = NULL;
         _cleanup_(fd_closep) int owned_kvm_fd = kvm_fd;
-        int r = configure_memory(machine, config->memory_bytes, ret_text);
+        int r = configure_memory(machine, config, ret_text);
 
         if (r == 0)
                 r = explain(ret_text,

@@ -81,6 +81,8 @@ static int link_configure(Link *link, const ControlMessage *message, int *fds)
         const ControlConfigure *configure = &message->configure;
         MachineConfig config = {
                 .memory_bytes = configure->memory_bytes,
+                .memory_max_bytes = configure->memory_max_bytes,
+                .merge_pages = configure->flags & CONTROL_CONFIGURE_MERGE_PAGES,
                 .vcpus = configure->vcpus,
                 .max_vcpus = configure->max_vcpus,
                 .slots = configure->slots,

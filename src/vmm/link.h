@@ -21,7 +21,7 @@ typedef struct LinkMemory {
         bool is_new; /* the supervisor was not told yet what it is like now */
 } LinkMemory;
 
-enum { LINK_MEMORY_BALLOON, LINK_MEMORY_MAX };
+enum { LINK_MEMORY_BALLOON, LINK_MEMORY_MEM, LINK_MEMORY_MAX };
 
 struct Link {
         Loop *loop;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "vmm/arch.h"
 #include "vmm/machine.h"
+#include "vmm/mem/guard.h"
 #include "vmm/thread/thread.h"
 
 ENUM_TABLE(machine_state, MachineState, MACHINE_STATE_MAX)
@@ -198,6 +199,9 @@ static int machine_on_wake(LoopFd *source, uint32_t events)
         if (read(machine->wake_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
                 return errno_neg();
         machine_serve_accesses(machine);
+        if (guard_was_hit())
+                machine_end(machine, CONTROL_END_DEVICE_ERROR,
+                            "the guest unplugged memory that its devices were using");
         news = machine_take_news(machine);
         for (unsigned i = 0; i < news.n_phases; i++)
                 machine->events.phase(machine->events.userdata, news.phases[i].id,
@@ -268,6 +272,7 @@ int machine_done(Machine *machine)
         machine->serial_fd = fd_close(machine->serial_fd);
         console_done(&machine->console);
         kvm_vm_close(&machine->vm);
+        guard_done();
         guest_memory_done(&machine->memory);
         loop_fd_remove(&machine->wake);
         machine->wake_fd = fd_close(machine->wake_fd);

@@ -21,7 +21,9 @@
  *   a vCPU comes, leaves      the I/O thread starts and joins its thread; Vcpu.leaves, atomic
  *   phases, the end's reason  under the news lock; the I/O thread is woken by wake_fd
  *   exit counters             atomic, relaxed
- *   guest memory              fixed before the first vCPU runs; its bytes are anyone's
+ *   guest memory              fixed before the first vCPU runs; its bytes are anyone's. Which blocks
+ *                             of what may be plugged are, is atomic; the I/O thread changes it, and a
+ *                             thread that uses one meanwhile doesn't crash (mem/hot.h, mem/guard.h)
  *
  * Order of locks: the board's before a visit, the gate's and the news'; a visit before the news'; the
  * serial port's before the console's. A device's thread never takes the board's.
@@ -113,7 +115,8 @@ struct Machine {
 };
 
 typedef struct MachineConfig {
-        uint64_t memory_bytes;
+        uint64_t memory_bytes, memory_max_bytes; /* the second: 0, or with what may be plugged */
+        bool merge_pages;
         unsigned vcpus, max_vcpus, slots;
         const char *cmdline;                 /* added to the firmware's own */
         int kvm_fd, firmware_fd, console_fd; /* all taken over */

@@ -143,6 +143,7 @@ static int plug_make(Link *link, const ControlAddDevice *add, int *fds, VirtioDe
         case CONTROL_DEVICE_BALLOON:
                 return resize_make_balloon(link, ret);
         case CONTROL_DEVICE_MEM:
+                return resize_make_mem(link, ret);
         case CONTROL_DEVICE_MAX:
                 break;
         }
@@ -178,7 +179,8 @@ static const char *plug_problem(int r)
         case -ENOSPC:
                 return "no slot is empty";
         case -EINVAL:
-                return "there is no such slot, or the machine is not configured";
+                return "there is no such slot, no room for memory, or the machine is not "
+                       "configured";
         case -ENODEV:
                 return "the slot is empty";
         }
@@ -215,7 +217,9 @@ int plug_remove(Link *link, const ControlMessage *message)
         uint32_t slot = message->remove_device.slot;
         int r = -EINVAL;
 
-        if (machine_has_board(&link->machine))
+        if (machine_has_board(&link->machine) && resize_is_in_use(link, slot))
+                r = -EBUSY;
+        else if (machine_has_board(&link->machine))
                 r = virtio_slots_unplug(&link->machine.slots, slot);
         if (r == 0 && link->vsock && link->vsock_slot == slot)
                 link->vsock = NULL;

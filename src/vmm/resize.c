@@ -5,15 +5,24 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "vmm/virtio/balloon.h"
+#include "vmm/virtio/mem.h"
 
 #define RESIZE_NEWS_USEC (100 * USEC_PER_MSEC)
+
+static void resize_get_sizes(const LinkMemory *memory, uint64_t *ret_requested,
+                             uint64_t *ret_actual)
+{
+        if (virtio_device_is_mem(memory->device))
+                virtio_mem_get_sizes(memory->device, ret_requested, ret_actual);
+        else
+                virtio_balloon_get_sizes(memory->device, ret_requested, ret_actual);
+}
 
 static int resize_send(LinkMemory *memory)
 {
         ControlMessage message = {.type = CONTROL_MEMORY, .memory.slot = memory->slot};
 
-        virtio_balloon_get_sizes(memory->device, &message.memory.requested_bytes,
-                                 &message.memory.actual_bytes);
+        resize_get_sizes(memory, &message.memory.requested_bytes, &message.memory.actual_bytes);
         return link_send(memory->link, &message, FD_NONE);
 }
 
@@ -78,8 +87,19 @@ int resize_make_balloon(Link *link, VirtioDevice **ret)
                                   ret);
 }
 
+int resize_make_mem(Link *link, VirtioDevice **ret)
+{
+        LinkMemory *memory = &link->memory[LINK_MEMORY_MEM];
+
+        if (memory->device)
+                return -EEXIST;
+        return virtio_mem_new(link->loop, &link->machine.memory, resize_on_changed, memory, ret);
+}
+
 static LinkMemory *resize_of_kind(Link *link, const VirtioDevice *device)
 {
+        if (virtio_device_is_mem(device))
+                return &link->memory[LINK_MEMORY_MEM];
         return virtio_device_is_balloon(device) ? &link->memory[LINK_MEMORY_BALLOON] : NULL;
 }
 
@@ -102,6 +122,14 @@ static LinkMemory *resize_in_slot(Link *link, uint32_t slot)
         return NULL;
 }
 
+bool resize_is_in_use(Link *link, uint32_t slot)
+{
+        const LinkMemory *memory = resize_in_slot(link, slot);
+
+        return memory && virtio_device_is_mem(memory->device) &&
+               link->machine.memory.hot.plugged > 0;
+}
+
 void resize_unplugged(Link *link, uint32_t slot)
 {
         LinkMemory *memory = resize_in_slot(link, slot);
@@ -121,13 +149,23 @@ static const char *resize_problem(int r)
         return NULL;
 }
 
+/* The memory is shown to KVM when the first of it is wanted: a machine that never grows pays nothing. */
+static int resize_mem(Link *link, VirtioDevice *device, uint64_t bytes)
+{
+        int r = bytes > 0 ? kvm_vm_map_hot(&link->machine.vm, &link->machine.memory.hot) : 0;
+
+        return r < 0 ? r : virtio_mem_resize(device, bytes);
+}
+
 int resize_request(Link *link, const ControlMessage *message)
 {
         uint32_t slot = message->resize.slot;
         const LinkMemory *memory = resize_in_slot(link, slot);
         int r = -ENODEV;
 
-        if (memory)
+        if (memory && virtio_device_is_mem(memory->device))
+                r = resize_mem(link, memory->device, message->resize.bytes);
+        else if (memory)
                 r = virtio_balloon_resize(memory->device, message->resize.bytes);
         else if (virtio_slots_device(&link->machine.slots, slot))
                 r = -EINVAL;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "vmm/machine.h"
 #include "vmm/virtio/balloon.h"
+#include "vmm/virtio/mem.h"
 
 static void stats_add_vcpu(const Vcpu *vcpu, ControlStats *stats)
 {
@@ -30,6 +31,8 @@ static ControlDevice device_kind(const VirtioDevice *device)
                 return CONTROL_DEVICE_BALLOON;
         case VIRTIO_ID_NET:
                 return CONTROL_DEVICE_NET;
+        case VIRTIO_ID_MEM:
+                return CONTROL_DEVICE_MEM;
         }
         return CONTROL_DEVICE_RNG;
 }
@@ -87,5 +90,8 @@ void machine_get_stats(Machine *machine, ControlStats *ret)
                         stats_add_device(i, device, ret);
                 if (virtio_device_is_balloon(device))
                         virtio_balloon_get_stats(device, &ret->memory);
+                if (virtio_device_is_mem(device))
+                        virtio_mem_get_sizes(device, &ret->memory.requested_bytes,
+                                             &ret->memory.plugged_bytes);
         }
 }

@@ -99,6 +99,22 @@ static void vcpu_defer_write(Vcpu *vcpu, VirtioSlot *slot, uint32_t offset)
         vcpu->access.pending = false;
 }
 
+static void vcpu_fail(Vcpu *vcpu, ControlEnd reason, const char *what, unsigned long long detail)
+{
+        char registers[256];
+
+        arch_vcpu_describe(&vcpu->kvm, registers, sizeof(registers));
+        machine_end(vcpu->machine, reason, "vCPU %u: %s (0x%llx); %s", vcpu->id, what, detail,
+                    registers);
+}
+
+/* KVM tells of it by EFAULT, or as of an address that nothing is behind. */
+static void vcpu_fail_unplugged(Vcpu *vcpu, unsigned long long detail)
+{
+        vcpu_fail(vcpu, CONTROL_END_KVM_ERROR, "it used memory that the guest has not plugged",
+                  detail);
+}
+
 static void vcpu_access_slot(Vcpu *vcpu, VirtioSlot *slot, uint32_t offset)
 {
         struct kvm_run *run = vcpu->kvm.run;
@@ -122,6 +138,8 @@ static void vcpu_on_mmio(Vcpu *vcpu)
                 /* An empty bus: ones. */
                 if (!run->mmio.is_write)
                         memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+                if (hot_memory_covers(&machine->memory.hot, run->mmio.phys_addr))
+                        vcpu_fail_unplugged(vcpu, run->mmio.phys_addr);
                 return;
         }
         if (virtio_mmio_is_lockless(offset, run->mmio.is_write)) {
@@ -145,15 +163,6 @@ static void vcpu_on_port(Vcpu *vcpu)
                 machine_tell_phase(vcpu->machine, CONTROL_PHASE_GUEST + phase);
                 break;
         }
-}
-
-static void vcpu_fail(Vcpu *vcpu, ControlEnd reason, const char *what, unsigned long long detail)
-{
-        char registers[256];
-
-        arch_vcpu_describe(&vcpu->kvm, registers, sizeof(registers));
-        machine_end(vcpu->machine, reason, "vCPU %u: %s (0x%llx); %s", vcpu->id, what, detail,
-                    registers);
 }
 
 /* An exit that ends the machine, with its reason. */
@@ -222,6 +231,8 @@ static bool vcpu_run_once(Vcpu *vcpu)
         if (r == -ENOMEM)
                 machine_end(vcpu->machine, CONTROL_END_OUT_OF_MEMORY,
                             "the host has no memory left for the guest");
+        else if (r == -EFAULT)
+                vcpu_fail_unplugged(vcpu, EFAULT);
         else
                 vcpu_fail(vcpu, CONTROL_END_KVM_ERROR, strerror(-r), (unsigned long long)-r);
         return false;

@@ -161,6 +161,7 @@ Board *board_new(const BoardConfig *config)
         r = machine_configure(&board->machine,
                               &(MachineConfig){
                                       .memory_bytes = MEMORY_SIZE,
+                                      .memory_max_bytes = MEMORY_SIZE + config->room,
                                       .vcpus = config->vcpus ?: 1,
                                       .max_vcpus = config->max_vcpus ?: config->vcpus ?: 1,
                                       .slots = BOARD_SLOTS,

@@ -30,6 +30,7 @@ typedef struct BoardConfig {
         const char *name;    /* of the case: the additional command line */
         unsigned vcpus;      /* 0: 1 */
         unsigned max_vcpus;  /* 0: as many */
+        uint64_t room;       /* bytes of memory that may be plugged */
         bool keep_console;   /* nobody reads it */
 } BoardConfig;
 

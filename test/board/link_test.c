@@ -12,172 +12,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "test/board/board.h"
-#include "vmm/link.h"
-
-#define TIME_LIMIT (10 * USEC_PER_SEC)
-
-static const char *payload;
-static Loop *loop;
-static Link *vmm;
-static int shim = FD_NONE; /* our end */
-static uint32_t serial;
-
-static void begin(void)
-{
-        int pair[2];
-
-        vmm = calloc(1, sizeof(*vmm));
-        unit_assert(vmm);
-        unit_assert_int(loop_new(&loop), 0);
-        unit_assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) ==
-                    0);
-        shim = pair[0];
-        unit_assert_int(link_init(vmm, loop, pair[1],
-                                  open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)),
-                        0);
-}
-
-static void end(void)
-{
-        unit_assert_int(link_done(vmm), 0);
-        loop_free(loop);
-        shim = fd_close(shim);
-        free(vmm);
-}
-
-/* The next message that is no PHASE; runs the VMM until it comes. Closes what fds it carries. */
-static ControlMessage next(void)
-{
-        uint64_t limit = clock_now_usec() + clock_limit_usec(TIME_LIMIT);
-        uint8_t buffer[CONTROL_MESSAGE_SIZE_MAX];
-        ControlMessage message;
-        IoMessage received;
-
-        for (;;) {
-                int r = io_recv(shim, buffer, sizeof(buffer), &received);
-
-                if (r == -EAGAIN) {
-                        unit_assert(clock_now_usec() < limit);
-                        unit_assert_int(loop_step(loop, 100 * USEC_PER_MSEC), 0);
-                        continue;
-                }
-                unit_assert_int(r, 0);
-                unit_assert_int(control_decode(buffer, received.size, &message), 0);
-                unit_assert_int(received.n_fds, control_fd_count(&message));
-                io_message_done(&received);
-                if (message.type != CONTROL_PHASE)
-                        return message;
-        }
-}
-
-static void send_with(ControlMessage *message, const int *fds, unsigned n_fds)
-{
-        uint8_t buffer[CONTROL_MESSAGE_SIZE_MAX];
-        size_t size;
-
-        message->serial = ++serial;
-        unit_assert_int(control_encode(message, buffer, sizeof(buffer), &size), 0);
-        unit_assert_int(io_send(shim, buffer, size, fds, n_fds), 0);
-}
-
-/* A request and the code of its answer, which has a text if and only if it isn't 0. */
-static uint32_t ask_with(ControlMessage *message, const int *fds, unsigned n_fds)
-{
-        ControlMessage answer;
-
-        send_with(message, fds, n_fds);
-        answer = next();
-        unit_assert_int(answer.type, CONTROL_REPLY);
-        unit_assert_int(answer.serial, serial);
-        unit_assert_int(answer.reply.text[0] != 0, answer.reply.code != 0);
-        return answer.reply.code;
-}
-
-static uint32_t ask(ControlType type)
-{
-        ControlMessage message = {.type = type};
-
-        return ask_with(&message, NULL, 0);
-}
-
-static uint32_t ask_port(ControlType type, uint32_t port)
-{
-        ControlMessage message = {.type = type, .vsock_listen.port = port};
-
-        return ask_with(&message, NULL, 0);
-}
-
-static uint32_t ask_device(ControlDevice kind, uint32_t slot)
-{
-        ControlMessage message = {
-                .type = CONTROL_ADD_DEVICE,
-                .add_device = {.slot = slot, .kind = kind},
-        };
-
-        if (kind == CONTROL_DEVICE_VSOCK)
-                message.add_device.vsock.guest_cid = 3;
-        return ask_with(&message, NULL, 0);
-}
-
-static uint32_t ask_removal(uint32_t slot)
-{
-        ControlMessage message = {.type = CONTROL_REMOVE_DEVICE, .remove_device.slot = slot};
-
-        return ask_with(&message, NULL, 0);
-}
-
-static uint32_t ask_throttle(uint32_t slot, uint64_t ops)
-{
-        ControlMessage message = {
-                .type = CONTROL_SET_THROTTLE,
-                .set_throttle = {.slot = slot, .limits.ops = ops},
-        };
-
-        return ask_with(&message, NULL, 0);
-}
-
-static uint32_t ask_configure(int firmware, uint64_t memory_bytes, const char *name)
-{
-        ControlMessage message = {
-                .type = CONTROL_CONFIGURE,
-                .configure =
-                        {
-                                .memory_bytes = memory_bytes,
-                                .vcpus = 1,
-                                .max_vcpus = 1,
-                                .slots = BOARD_SLOTS,
-                        },
-        };
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-        int console[2];
-        uint32_t code;
-
-        unit_assert(pipe2(console, O_CLOEXEC) == 0);
-        snprintf(message.configure.cmdline, sizeof(message.configure.cmdline), "%s", name);
-        code = ask_with(&message, (int[]){kvm >= 0 ? kvm : null, firmware, console[1]}, 3);
-        fd_close_many((int[]){null, kvm, firmware, console[0], console[1]}, 5);
-        return code;
-}
-
-static void check_ended(ControlEnd reason)
-{
-        ControlMessage message = next();
-
-        unit_assert_int(message.type, CONTROL_ENDED);
-        unit_assert_string(control_end_to_string(message.ended.reason),
-                           control_end_to_string(reason));
-        unit_assert(message.ended.text[0] != 0);
-}
-
-static void check_stops(void)
-{
-        ControlMessage message = {.type = CONTROL_STOP};
-
-        send_with(&message, NULL, 0);
-        check_ended(CONTROL_END_STOPPED);
-}
+#include "test/board/link_shim.h"
 
 static void test_hello(void)
 {
@@ -186,13 +21,6 @@ static void test_hello(void)
         unit_assert_int(next().type, CONTROL_READY);
         check_stops();
         end();
-}
-
-static uint32_t ask_vcpus(uint32_t vcpus)
-{
-        ControlMessage message = {.type = CONTROL_SET_VCPUS, .set_vcpus.vcpus = vcpus};
-
-        return ask_with(&message, NULL, 0);
 }
 
 static void test_before_configure(void)
@@ -334,55 +162,6 @@ static uint32_t ask_unbind(uint32_t slot, const char *name)
 
         snprintf(message.remove_bind.name, sizeof(message.remove_bind.name), "%s", name);
         return ask_with(&message, NULL, 0);
-}
-
-static uint32_t ask_resize(uint32_t slot, uint64_t bytes)
-{
-        ControlMessage message = {
-                .type = CONTROL_RESIZE,
-                .resize = {.slot = slot, .bytes = bytes},
-        };
-
-        return ask_with(&message, NULL, 0);
-}
-
-static void check_memory(uint32_t slot, uint64_t requested, uint64_t actual)
-{
-        ControlMessage message = next();
-
-        unit_assert_int(message.type, CONTROL_MEMORY);
-        unit_assert_int(message.memory.slot, slot);
-        unit_assert_int(message.memory.requested_bytes, requested);
-        unit_assert_int(message.memory.actual_bytes, actual);
-}
-
-/* The guest's word is told at once, then together with what it says a little later. */
-static void test_balloon(void)
-{
-        uint32_t pages[] = {10, 20, 30};
-        VirtioDevice *device;
-
-        begin();
-        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 0), EINVAL);
-        unit_assert_int(ask_configure(board_make_firmware(payload), 32 << 20, "spin"), 0);
-        unit_assert_int(ask_device(CONTROL_DEVICE_RNG, 0), 0);
-        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 1), 0);
-        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 2), EEXIST);
-        unit_assert_int(ask_resize(1, 16 << 20), 0);
-        unit_assert_int(ask_resize(1, 33 << 20), EINVAL);
-        unit_assert_int(ask_resize(0, 0), EINVAL);
-        unit_assert_int(ask_resize(2, 0), ENODEV);
-        unit_assert_int(ask_resize(UINT32_MAX, 0), ENODEV);
-        device = virtio_slots_device(&vmm->machine.slots, 1);
-        for (unsigned i = 0; i < 3; i++)
-                device->ops->config_write(device, 4, &pages[i], sizeof(pages[i]));
-        check_memory(1, 16 << 20, 10 * 4096);
-        check_memory(1, 16 << 20, 30 * 4096);
-        unit_assert_int(ask_removal(1), 0);
-        unit_assert_int(ask_resize(1, 0), ENODEV);
-        unit_assert_int(ask_device(CONTROL_DEVICE_BALLOON, 2), 0);
-        check_stops();
-        end();
 }
 
 static void test_binds(void)
@@ -570,7 +349,7 @@ static const UnitTest tests[] = {
         UNIT_TEST(test_hang_up),
         UNIT_TEST(test_bad_configuration),
         UNIT_TEST(test_devices),
-        UNIT_TEST(test_balloon),
+
         UNIT_TEST(test_binds),
         UNIT_TEST(test_throttle),
         UNIT_TEST(test_disks),

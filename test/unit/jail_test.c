@@ -193,6 +193,21 @@ static unsigned count_fds(pid_t pid)
         return n - 2;
 }
 
+/* Where the kernel can and there is something to share. */
+static void check_core_cookie(pid_t pid)
+{
+        unsigned long cookie = 0;
+
+        if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, PR_SCHED_CORE_SCOPE_THREAD, &cookie) < 0) {
+                printf("# no core scheduling here: %s\n", strerror(errno));
+                return;
+        }
+        unit_assert_int(
+                prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, pid, PR_SCHED_CORE_SCOPE_THREAD, &cookie),
+                0);
+        unit_assert(cookie != 0);
+}
+
 static void test_seen_from_outside(void)
 {
         bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
@@ -218,6 +233,7 @@ static void test_seen_from_outside(void)
         expect_in(text, " / / ro,nosuid,nodev,noexec");
         expect_in(text, " - tmpfs ");
         unit_assert(strchr(text, '\n') == strrchr(text, '\n'));
+        check_core_cookie(child.pid);
         /* The streams, those named, the fds directory. */
         unit_assert_int(count_fds(child.pid), 3 + 2 + kvm + 1);
         kill(child.pid, SIGTERM); /* not heard: pid 1 has no handler for it */

@@ -73,22 +73,40 @@ void kvm_vm_close(KvmVm *vm)
         vm->kvm_fd = fd_close(vm->kvm_fd);
 }
 
+static int kvm_vm_map_slot(KvmVm *vm, unsigned index, uint64_t start, uint64_t size,
+                           const void *host)
+{
+        struct kvm_userspace_memory_region slot = {
+                .slot = index,
+                .guest_phys_addr = start,
+                .memory_size = size,
+                .userspace_addr = (uintptr_t)host,
+        };
+
+        return kvm_ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot);
+}
+
 int kvm_vm_map(KvmVm *vm, const GuestMemory *memory)
 {
         for (unsigned i = 0; i < memory->n_regions; i++) {
                 const GuestRegion *region = &memory->regions[i];
-                struct kvm_userspace_memory_region slot = {
-                        .slot = i,
-                        .guest_phys_addr = region->start,
-                        .memory_size = region->size,
-                        .userspace_addr = (uintptr_t)region->host,
-                };
-                int r = kvm_ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot);
+                int r = kvm_vm_map_slot(vm, i, region->start, region->size, region->host);
 
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+int kvm_vm_map_hot(KvmVm *vm, const HotMemory *hot)
+{
+        int r;
+
+        if (vm->has_hot)
+                return 0;
+        r = kvm_vm_map_slot(vm, GUEST_MEMORY_REGIONS_MAX, hot->start, hot->size, hot->host);
+        vm->has_hot = r == 0;
+        return r;
 }
 
 int kvm_vm_irqfd(KvmVm *vm, uint32_t gsi, int event_fd, bool assign)

@@ -16,6 +16,7 @@ typedef struct KvmVm {
         int kvm_fd; /* /dev/kvm */
         int vm_fd;
         int run_size; /* bytes of a vCPU's struct kvm_run */
+        bool has_hot; /* kvm_vm_map_hot() was done */
 } KvmVm;
 
 typedef struct KvmVcpu {
@@ -36,6 +37,10 @@ void kvm_vm_close(KvmVm *vm);
 
 /* Every region of @memory becomes guest RAM at its address. */
 int kvm_vm_map(KvmVm *vm, const GuestMemory *memory);
+
+/* The region that memory may be plugged in becomes guest RAM, as far as it is plugged. Once: from then
+ * on there is nothing to do. Not earlier than it is wanted, for KVM makes tables for all of it. */
+int kvm_vm_map_hot(KvmVm *vm, const HotMemory *hot);
 
 /* Writing to @event_fd raises @gsi once, as an edge. */
 int kvm_vm_irqfd(KvmVm *vm, uint32_t gsi, int event_fd, bool assign);

@@ -57,7 +57,36 @@ void guest_memory_done(GuestMemory *memory)
 {
         for (unsigned i = 0; i < memory->n_regions; i++)
                 munmap(memory->regions[i].host, memory->regions[i].size);
+        hot_memory_done(&memory->hot);
         *memory = (GuestMemory){};
+}
+
+int guest_memory_reserve(GuestMemory *memory, uint64_t size_max)
+{
+        const GuestRegion *last = &memory->regions[memory->n_regions - 1];
+        uint64_t size = guest_memory_size(memory);
+        uint64_t end = last->start + last->size;
+
+        if (size_max > GUEST_MEMORY_SIZE_MAX)
+                return -EINVAL;
+        if (size_max <= size)
+                return 0;
+        return hot_memory_init(&memory->hot,
+                               end < GUEST_MEMORY_HIGH_START ? GUEST_MEMORY_HIGH_START : end,
+                               (size_max - size) / GUEST_MEMORY_ALIGNMENT * GUEST_MEMORY_ALIGNMENT);
+}
+
+void guest_memory_merge(GuestMemory *memory)
+{
+        for (unsigned i = 0; i < memory->n_regions; i++)
+                (void)madvise(memory->regions[i].host, memory->regions[i].size, MADV_MERGEABLE);
+        if (memory->hot.size > 0)
+                (void)madvise(memory->hot.host, memory->hot.size, MADV_MERGEABLE);
+}
+
+uint64_t guest_memory_size_now(const GuestMemory *memory)
+{
+        return guest_memory_size(memory) + memory->hot.plugged;
 }
 
 uint64_t guest_memory_size(const GuestMemory *memory)
@@ -93,5 +122,5 @@ void *guest_memory_span(const GuestMemory *memory, uint64_t address, uint64_t le
                     length <= region->size - offset)
                         return region->host + offset;
         }
-        return NULL;
+        return hot_memory_span(&memory->hot, address, length);
 }

@@ -29,20 +29,31 @@ static int vhost_set_features(int fd, uint64_t features)
         return r < 0 ? r : vhost_ioctl(fd, VHOST_SET_FEATURES, &features);
 }
 
-/* All that may ever be memory: what of it the guest has is the business of its mapping. */
+static struct vhost_memory_region vhost_region(uint64_t start, uint64_t size, const void *host)
+{
+        return (struct vhost_memory_region){
+                .guest_phys_addr = start,
+                .memory_size = size,
+                .userspace_addr = (uintptr_t)host,
+        };
+}
+
+/* All that may ever be memory: what of it the guest has is the business of its mapping, EFAULT for the
+ * rest (mem/hot.h). */
 static int vhost_set_memory(int fd, const GuestMemory *memory)
 {
         struct {
                 struct vhost_memory head;
-                struct vhost_memory_region regions[GUEST_MEMORY_REGIONS_MAX];
+                struct vhost_memory_region regions[GUEST_MEMORY_REGIONS_MAX + 1];
         } table = {.head.nregions = memory->n_regions};
+        const HotMemory *hot = &memory->hot;
 
         for (unsigned i = 0; i < memory->n_regions; i++)
-                table.regions[i] = (struct vhost_memory_region){
-                        .guest_phys_addr = memory->regions[i].start,
-                        .memory_size = memory->regions[i].size,
-                        .userspace_addr = (uintptr_t)memory->regions[i].host,
-                };
+                table.regions[i] = vhost_region(memory->regions[i].start, memory->regions[i].size,
+                                                memory->regions[i].host);
+        if (hot->size > 0)
+                table.regions[table.head.nregions++] = vhost_region(hot->start, hot->size,
+                                                                    hot->host);
         return vhost_ioctl(fd, VHOST_SET_MEM_TABLE, &table);
 }
 

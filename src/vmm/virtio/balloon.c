@@ -79,7 +79,7 @@ static void balloon_config_read(VirtioDevice *device, uint32_t offset, void *dat
 
 static void balloon_set_actual(VirtioBalloon *balloon, uint32_t pages)
 {
-        uint64_t all = guest_memory_size(balloon->device.memory) / BALLOON_PAGE_SIZE;
+        uint64_t all = guest_memory_size_now(balloon->device.memory) / BALLOON_PAGE_SIZE;
 
         pages = (uint32_t)MIN(pages, all);
         if (pages == balloon->actual_pages)
@@ -237,7 +237,7 @@ static int balloon_save(const VirtioDevice *device, WireWriter *writer)
 static int balloon_load(VirtioDevice *device, WireReader *reader)
 {
         VirtioBalloon *balloon = balloon_of(device);
-        uint64_t all = guest_memory_size(device->memory) / BALLOON_PAGE_SIZE;
+        uint64_t all = guest_memory_size_now(device->memory) / BALLOON_PAGE_SIZE;
 
         balloon->target_pages = wire_get_u32(reader);
         balloon->actual_pages = wire_get_u32(reader);
@@ -284,7 +284,7 @@ int virtio_balloon_new(Loop *loop, const GuestMemory *memory, VirtioBalloonChang
 
 int virtio_balloon_resize(VirtioDevice *device, uint64_t bytes)
 {
-        if (bytes % BALLOON_PAGE_SIZE != 0 || bytes > guest_memory_size(device->memory))
+        if (bytes % BALLOON_PAGE_SIZE != 0 || bytes > guest_memory_size_now(device->memory))
                 return -EINVAL;
         balloon_of(device)->target_pages = (uint32_t)(bytes / BALLOON_PAGE_SIZE);
         virtio_device_config_changed(device);

@@ -51,6 +51,7 @@ enum {
         VIRTIO_ID_BALLOON = 5,
         VIRTIO_ID_9P = 9,
         VIRTIO_ID_VSOCK = 19,
+        VIRTIO_ID_MEM = 24,
 };
 
 /* Features of every device, virtio 1.2 §6; the transport offers these three by itself. */

@@ -26,10 +26,8 @@ void driver_begin(uint64_t registers, uint32_t features)
         CHECK(mmio_read(registers + R_STATUS), 11);
 }
 
-void driver_add(Driver *driver, uint64_t registers, uint32_t queue, Rings *rings)
+void driver_place(uint64_t registers, uint32_t queue, const Rings *rings)
 {
-        *driver = (Driver){.registers = registers, .queue = queue, .rings = rings};
-        fill(rings, 0, sizeof(*rings));
         mmio_write(registers + R_QUEUE_SELECT, queue);
         CHECK(mmio_read(registers + R_QUEUE_READY), 0);
         mmio_write(registers + R_QUEUE_SIZE, QUEUE_SIZE);
@@ -38,6 +36,13 @@ void driver_add(Driver *driver, uint64_t registers, uint32_t queue, Rings *rings
         write64(registers + R_USED, (uint64_t)&rings->used);
         mmio_write(registers + R_QUEUE_READY, 1);
         CHECK(mmio_read(registers + R_QUEUE_READY), 1);
+}
+
+void driver_add(Driver *driver, uint64_t registers, uint32_t queue, Rings *rings)
+{
+        *driver = (Driver){.registers = registers, .queue = queue, .rings = rings};
+        fill(rings, 0, sizeof(*rings));
+        driver_place(registers, queue, rings);
 }
 
 void driver_end(uint64_t registers)

@@ -81,5 +81,6 @@ void payload_main(const HandoffBlock *handoff)
         run(cases_smp, handoff);
         run(cases_balloon, handoff);
         run(cases_net, handoff);
+        run(cases_mem, handoff);
         fail("no case has this name", 0);
 }

@@ -18,7 +18,7 @@ typedef struct Case {
 
 /* Each ends with a nameless one. */
 extern const Case cases_board[], cases_virtio[], cases_hostile[], cases_blk[], cases_p9[];
-extern const Case cases_p9_hostile[], cases_smp[], cases_balloon[], cases_net[];
+extern const Case cases_p9_hostile[], cases_smp[], cases_balloon[], cases_mem[], cases_net[];
 
 static inline void port_write(uint16_t port, uint8_t value)
 {

@@ -68,6 +68,9 @@ void driver_begin(uint64_t registers, uint32_t features);
 void driver_add(Driver *driver, uint64_t registers, uint32_t queue, Rings *rings);
 void driver_end(uint64_t registers);
 
+/* driver_add() without touching the rings. */
+void driver_place(uint64_t registers, uint32_t queue, const Rings *rings);
+
 /* Resets the device and brings it to DRIVER_OK with queue 0 on @rings, which is cleared. */
 void driver_start(Driver *driver, uint64_t registers, Rings *rings, uint32_t features);
 void driver_describe(Driver *driver, unsigned index, const void *address, uint32_t length,
