@@ -17,10 +17,11 @@
 #include "base/log.h"
 
 #include "agent/cgroup.h"
+#include "agent/limits.h"
+#include "agent/pressure.h"
 #include "agent/textfile.h"
 
-#define CPU_PERIOD_DEFAULT 100000
-#define DEPTH_MAX          32
+#define DEPTH_MAX 32
 /* A killed process leaves its group when it is reaped at the latest; this is for a stuck one. */
 #define EMPTY_LIMIT_MSEC 5000
 
@@ -44,39 +45,6 @@ int cgroup_open_root(int *ret_fd)
         }
         *ret_fd = TAKE_FD(fd);
         return 0;
-}
-
-static int set_limit(int fd, const char *file, uint64_t value, Fault *fault)
-{
-        int r = value == 0 ? 0 : text_write_u64(fd, file, value);
-
-        return r < 0 ? fault_set(fault, r, "cannot set %s to %llu", file, (unsigned long long)value)
-                     : 0;
-}
-
-static int set_cpu_limit(int fd, const AgentLimits *limits, Fault *fault)
-{
-        uint64_t period = limits->cpu_period ? limits->cpu_period : CPU_PERIOD_DEFAULT;
-        char text[64];
-        int n, r;
-
-        if (limits->cpu_quota == 0)
-                return 0;
-        n = snprintf(text, sizeof(text), "%llu %llu", (unsigned long long)limits->cpu_quota,
-                     (unsigned long long)period);
-        r = text_write(fd, "cpu.max", text, (size_t)n);
-        return r < 0 ? fault_set(fault, r, "cannot set cpu.max to %s", text) : 0;
-}
-
-static int set_limits(int fd, const AgentLimits *limits, Fault *fault)
-{
-        int r = set_limit(fd, "memory.max", limits->memory, fault);
-
-        if (r == 0)
-                r = set_limit(fd, "pids.max", limits->pids, fault);
-        if (r == 0)
-                r = set_limit(fd, "cpu.weight", limits->cpu_weight, fault);
-        return r < 0 ? r : set_cpu_limit(fd, limits, fault);
 }
 
 /* Reading is also what makes the kernel report the next change (kernfs_generic_poll()). */
@@ -131,7 +99,7 @@ int cgroup_create(Cgroup *cgroup, Loop *loop, int root_fd, const char *name,
         cgroup->fd = openat(root_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (cgroup->fd < 0)
                 return fault_set(fault, errno_neg(), "cannot open the cgroup %s", name);
-        r = set_limits(cgroup->fd, limits, fault);
+        r = limits_set(cgroup->fd, limits, true, fault);
         if (r < 0)
                 return r;
         r = watch_events(cgroup, loop);
@@ -323,21 +291,31 @@ static void read_memory(int fd, AgentStats *stats)
                 stats->oom_kills = text_get_u64(&events, "oom_kill");
 }
 
-/* Lines of "MAJ:MIN rbytes=N wbytes=N …", one for each device. */
+/* Lines of "MAJ:MIN rbytes=N wbytes=N rios=N wios=N …", one for each device. */
 static void read_io(int fd, AgentStats *stats)
 {
+        const struct {
+                const char *key;
+                uint64_t *sum;
+        } counters[] = {
+                {"rbytes=", &stats->read_bytes},
+                {"wbytes=", &stats->write_bytes},
+                {"rios=", &stats->read_ops},
+                {"wios=", &stats->write_ops},
+        };
         _cleanup_(text_done) Text text = {};
         char *rest, *word;
 
         if (text_read(fd, "io.stat", &text) < 0)
                 return;
         rest = text.data;
-        while ((word = strsep(&rest, " \n"))) {
-                if (strncmp(word, "rbytes=", 7) == 0)
-                        stats->read_bytes += strtoull(word + 7, NULL, 10);
-                else if (strncmp(word, "wbytes=", 7) == 0)
-                        stats->write_bytes += strtoull(word + 7, NULL, 10);
-        }
+        while ((word = strsep(&rest, " \n")))
+                for (size_t i = 0; i < ELEMENTSOF(counters); i++) {
+                        size_t length = strlen(counters[i].key);
+
+                        if (strncmp(word, counters[i].key, length) == 0)
+                                *counters[i].sum += strtoull(word + length, NULL, 10);
+                }
 }
 
 void cgroup_stats(int fd, AgentStats *stats)
@@ -348,6 +326,9 @@ void cgroup_stats(int fd, AgentStats *stats)
         read_cpu(fd, stats);
         read_memory(fd, stats);
         read_io(fd, stats);
+        pressure_read(fd, "cpu.pressure", &stats->cpu_pressure);
+        pressure_read(fd, "memory.pressure", &stats->memory_pressure);
+        pressure_read(fd, "io.pressure", &stats->io_pressure);
         stats->pids = read_value(fd, "pids.current");
         stats->pids_limit = read_limit(fd, "pids.max");
 }

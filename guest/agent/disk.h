@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <sys/types.h>
 
 /* Where block devices are listed; for tests. Default: /sys/block. */
@@ -18,3 +19,13 @@ int disk_find(const char *serial, char path[DISK_PATH_SIZE]);
 
 /* Its number. As above. */
 int disk_number(const char *serial, dev_t *ret);
+
+#define DISK_SERIAL_SIZE 21 /* with its NUL */
+
+typedef struct Disk {
+        char serial[DISK_SERIAL_SIZE];
+        dev_t number;
+} Disk;
+
+/* All that have a serial, at most @max of them. As above. */
+int disk_list(Disk *ret, size_t max, size_t *ret_n);

@@ -23,6 +23,7 @@ struct Guest {
         List waiting; /* requests that are put off (requests.h) */
         Shares shares;
         TaskQueue networks; /* network.h */
+        TaskQueue cpus;     /* cpus.h */
         Link link;
         Shutdown shutdown;
 };

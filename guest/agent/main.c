@@ -10,6 +10,8 @@
  *                        be missing
  *   --state DIR          where to mount things; default /run/uvm
  *   --disks DIR          for tests: where block devices are listed; default /sys/block
+ *   --cpus DIR           for tests: where CPUs are; default /sys/devices/system/cpu, and nowhere
+ *                        on a machine that is no guest
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,29 +23,28 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
 
 #include "agent/cgroup.h"
+#include "agent/cpus.h"
 #include "agent/disk.h"
 #include "agent/guest.h"
+#include "agent/guestclock.h"
 #include "agent/relay.h"
 #include "agent/requests.h"
 #include "agent/textfile.h"
 
 /* Killed last: without the agent the machine ends. */
 #define OOM_SCORE_AGENT "-1000"
-/* A clock that is this close needs no jump. */
-#define CLOCK_SLACK_USEC (10 * USEC_PER_MSEC)
 
 typedef struct Options {
         const char *unix_directory;
         const char *state;
+        const char *cpus;
         bool marker;
 } Options;
 
@@ -54,6 +55,7 @@ static int parse_options(int argc, char **argv, Options *ret)
                 {"connect-unix", required_argument, NULL, 'u'},
                 {"state", required_argument, NULL, 's'},
                 {"disks", required_argument, NULL, 'd'},
+                {"cpus", required_argument, NULL, 'c'},
                 {},
         };
         int option;
@@ -70,6 +72,9 @@ static int parse_options(int argc, char **argv, Options *ret)
                 case 'd':
                         disk_set_directory(optarg);
                         break;
+                case 'c':
+                        ret->cpus = optarg;
+                        break;
                 case 's':
                         ret->state = optarg;
                         break;
@@ -77,20 +82,6 @@ static int parse_options(int argc, char **argv, Options *ret)
                         return -EINVAL;
                 }
         return optind == argc ? 0 : -EINVAL;
-}
-
-static void set_clock(uint64_t realtime_usec)
-{
-        struct timespec time = {
-                .tv_sec = (time_t)(realtime_usec / USEC_PER_SEC),
-                .tv_nsec = (long)(realtime_usec % USEC_PER_SEC * NSEC_PER_USEC),
-        };
-        uint64_t now = clock_realtime_usec();
-        uint64_t difference = now > realtime_usec ? now - realtime_usec : realtime_usec - now;
-
-        if (realtime_usec && difference > CLOCK_SLACK_USEC &&
-            clock_settime(CLOCK_REALTIME, &time) < 0)
-                log_warning_errno(errno_neg(), "cannot set the clock");
 }
 
 /* For the boot benchmark: that the host has answered, and what the kernel has free by then. */
@@ -124,9 +115,9 @@ static void on_welcome(Link *link, const AgentWelcome *welcome)
         if (welcome->seed_size > 0)
                 text_write(AT_FDCWD, "/dev/urandom", (const char *)welcome->seed,
                            welcome->seed_size);
+        guestclock_set(guest, welcome->realtime_usec);
         if (guest->unix_directory)
                 return;
-        set_clock(welcome->realtime_usec);
         if (*welcome->hostname && sethostname(welcome->hostname, strlen(welcome->hostname)) < 0)
                 log_warning_errno(errno_neg(), "cannot set the host name");
 }
@@ -179,6 +170,8 @@ static int guest_open(Guest *guest, const Options *options)
 {
         int r;
 
+        if (options->cpus || options->unix_directory)
+                cpus_set_directory(options->cpus);
         guest->state = options->state;
         guest->unix_directory = options->unix_directory;
         guest->marker = options->marker;
@@ -190,6 +183,7 @@ static int guest_open(Guest *guest, const Options *options)
         list_init(&guest->waiting);
         shares_init(&guest->shares);
         task_queue_init(&guest->networks);
+        task_queue_init(&guest->cpus);
         guest->scratch = malloc(RELAY_CHUNK);
         if (!guest->scratch)
                 return -ENOMEM;
@@ -230,7 +224,7 @@ int main(int argc, char **argv)
         log_open("uvm-agent");
         if (parse_options(argc, argv, &options) < 0) {
                 fprintf(stderr, "usage: uvm-agent [--marker] [--connect-unix DIR] [--state DIR] "
-                                "[--disks DIR]\n");
+                                "[--disks DIR] [--cpus DIR]\n");
                 return EXIT_FAILURE;
         }
         return run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -11,8 +11,11 @@
 #include "agent/attach.h"
 #include "agent/container.h"
 #include "agent/copy.h"
+#include "agent/cpus.h"
 #include "agent/diff.h"
 #include "agent/fault.h"
+#include "agent/guestclock.h"
+#include "agent/limits.h"
 #include "agent/network.h"
 #include "agent/plug.h"
 #include "agent/report.h"
@@ -89,7 +92,7 @@ static int handle_exec(Guest *guest, const Frame *frame)
 
 static void reply_stats(Guest *guest, uint32_t id, const Container *container)
 {
-        uint8_t payload[sizeof(AgentStats)]; /* nothing but u64s */
+        uint8_t payload[sizeof(AgentStats)]; /* nothing but numbers */
         AgentStats stats;
         size_t size;
 
@@ -268,6 +271,46 @@ static int handle_network(Guest *guest, const Frame *frame)
         return 0;
 }
 
+static int handle_cpus(Guest *guest, const Frame *frame)
+{
+        AgentCpus cpus;
+        int r = agent_cpus_decode(frame->payload, frame->size, &cpus);
+
+        if (r == 0)
+                cpus_start(guest, frame->id, cpus.cpus);
+        return r;
+}
+
+static int handle_update(Guest *guest, const Frame *frame)
+{
+        Container *container;
+        AgentUpdate update;
+        int r = agent_update_decode(frame->payload, frame->size, &update);
+
+        if (r < 0)
+                return r;
+        container = find(guest, frame->id, update.container);
+        if (container)
+                limits_update(container, frame->id, &update);
+        agent_update_done(&update);
+        return 0;
+}
+
+static int handle_set_time(Guest *guest, const Frame *frame)
+{
+        AgentTime time;
+        int r = agent_time_decode(frame->payload, frame->size, &time);
+
+        if (r < 0)
+                return r;
+        r = guestclock_set(guest, time.realtime_usec);
+        if (r < 0)
+                guest_reply_error(guest, frame->id, r, "cannot set the clock");
+        else
+                guest_reply(guest, frame->id, NULL);
+        return 0;
+}
+
 static void dispatch(Guest *guest, const Frame *frame)
 {
         /* 0: it has been or will be answered; -errno: the payload is malformed. */
@@ -292,6 +335,9 @@ static void dispatch(Guest *guest, const Frame *frame)
                 {AGENT_REQUEST_COPY, handle_copy},
                 {AGENT_REQUEST_DIFF, handle_diff},
                 {AGENT_REQUEST_NETWORK, handle_network},
+                {AGENT_REQUEST_CPUS, handle_cpus},
+                {AGENT_REQUEST_UPDATE, handle_update},
+                {AGENT_REQUEST_SET_TIME, handle_set_time},
         };
         int r = -ENOSYS;
 

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 
 #include "agent/devices.h"
+#include "agent/limits.h"
 #include "agent/mountfd.h"
 #include "agent/mounts.h"
 #include "agent/overlay.h"
@@ -126,6 +127,8 @@ int rootfs_enter(const char *state, const AgentContainerSpec *spec, int cgroup, 
         /* Only now: this process may itself have mounted disks. */
         if (r == 0)
                 r = restrict_devices(spec, cgroup, fault);
+        if (r == 0 && cgroup >= 0)
+                r = limits_set_io(cgroup, &spec->limits, true, fault);
         if (r < 0)
                 return r;
         /* The fd of a mount that was detached stands for it once it is attached, too. */

@@ -7,14 +7,23 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
+#include "agent/cpus.h"
+#include "agent/pressure.h"
 #include "agent/report.h"
 #include "agent/textfile.h"
 
 #define KIB 1024
 
-/* "  eth0: 12 3 0 0 0 0 0 0 45 …": the first number is what came in, the ninth what went out. */
+/* "  eth0: 12 3 0 0 0 0 0 0 45 6 …": bytes and packets that came in, from the ninth on those that went
+ * out. */
 static void add_interface(char *line, AgentStats *stats)
 {
+        uint64_t *const sums[] = {
+                [0] = &stats->receive_bytes,
+                [1] = &stats->receive_packets,
+                [8] = &stats->transmit_bytes,
+                [9] = &stats->transmit_packets,
+        };
         char *colon = strchr(line, ':'), *word, *rest;
         unsigned field = 0;
 
@@ -27,10 +36,8 @@ static void add_interface(char *line, AgentStats *stats)
         while ((word = strsep(&rest, " "))) {
                 if (!*word)
                         continue;
-                if (field == 0)
-                        stats->receive_bytes += strtoull(word, NULL, 10);
-                else if (field == 8)
-                        stats->transmit_bytes += strtoull(word, NULL, 10);
+                if (field < ELEMENTSOF(sums) && sums[field])
+                        *sums[field] += strtoull(word, NULL, 10);
                 field++;
         }
 }
@@ -58,12 +65,23 @@ static void read_memory(AgentStats *stats)
         stats->mem_free = text_get_u64(&text, "MemFree") * KIB;
 }
 
+/* Of the machine; a container's are its cgroup's. */
+static void read_pressures(AgentStats *stats)
+{
+        pressure_read(AT_FDCWD, "/proc/pressure/cpu", &stats->cpu_pressure);
+        pressure_read(AT_FDCWD, "/proc/pressure/memory", &stats->memory_pressure);
+        pressure_read(AT_FDCWD, "/proc/pressure/io", &stats->io_pressure);
+}
+
 void report_stats(Guest *guest, const Container *container, AgentStats *ret)
 {
         struct timespec now;
 
         *ret = (AgentStats){};
         cgroup_stats(container ? container->cgroup.fd : guest->cgroup_root, ret);
+        if (!container)
+                read_pressures(ret);
+        ret->cpus = cpus_online();
         read_interfaces(ret);
         read_memory(ret);
         clock_gettime(CLOCK_BOOTTIME, &now);

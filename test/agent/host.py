@@ -65,7 +65,8 @@ def container_spec(root, upper=1, read_only=False, mounts=None, hostname="box",
             + bytes([read_only, upper]) + struct.pack("<Q", 0) + text(upper_source)
             + struct.pack("<I", len(mounts)) + b"".join(mounts)
             + text(hostname) + struct.pack("<I", namespaces)
-            + texts(masked) + texts(readonly) + texts(sysctls) + limits_of(*limits))
+            + texts(masked) + texts(readonly) + texts(sysctls)
+            + (limits if isinstance(limits, bytes) else limits_of(*limits)))
 
 
 def process_spec(token, argv, attach=STDOUT | STDERR, env=(), cwd="", user="", groups=(), caps=(CAPS,) * 3 + (0, 0),
@@ -325,11 +326,25 @@ class Host:
         self.call(SIGNAL, text(container) + text(process) + struct.pack("<IB", number, everything))
 
 
+def make_cpus(directory):
+    """Four CPUs of which the first can't be taken off, two are online and the last is broken."""
+    for number, online in enumerate((None, "1", "0", None)):
+        os.makedirs(os.path.join(directory, f"cpu{number}"))
+        if online:
+            with open(os.path.join(directory, f"cpu{number}", "online"), "w") as file:
+                file.write(online)
+    with open(os.path.join(directory, "online"), "w") as file:
+        file.write("0-1\n")
+    os.symlink("/nonexistent/online", os.path.join(directory, "cpu3", "online"))
+
+
 def start_agent(program, directory, state, log):
     """The agent on this machine, in mount and network namespaces of its own, with the disks in @directory/disks."""
     os.makedirs(os.path.join(directory, "disks"))
+    make_cpus(os.path.join(directory, "cpus"))
     return subprocess.Popen(["unshare", "-mn", program, "--connect-unix", directory, "--state", state,
-                             "--disks", os.path.join(directory, "disks")], stderr=log)
+                             "--disks", os.path.join(directory, "disks"), "--cpus", os.path.join(directory, "cpus")],
+                            stderr=log)
 
 
 def start_guest(kernel, initrd, work, log):
