@@ -73,7 +73,7 @@ static int keep_fds(const Launch *launch, int channel, int kept[KEEP_MAX])
 static int enter(const Launch *launch, const int *kept, Layers *ret_layers, Fault *fault)
 {
         if (launch->container)
-                return rootfs_enter(launch->state, launch->container,
+                return rootfs_enter(launch->state, launch->id, launch->container,
                                     launch->cgroup_fd >= 0 ? kept[KEEP_CGROUP] : FD_NONE,
                                     ret_layers, fault);
         /* Also the namespaces that the container shares with the machine: joining them again

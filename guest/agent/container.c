@@ -10,6 +10,7 @@
 #include "base/log.h"
 
 #include "agent/container.h"
+#include "agent/names.h"
 #include "agent/operation.h"
 #include "agent/release.h"
 #include "agent/requests.h"
@@ -73,6 +74,7 @@ static void container_free(Container *container)
                 process_free(LIST_ENTRY(item, Process, link));
         list_remove(&container->link);
         cgroup_done(&container->cgroup);
+        names_remove(container->guest, container->id);
         agent_container_spec_done(&container->spec);
         free(container->id);
         free(container);
@@ -148,6 +150,7 @@ static void on_ready(Process *process)
         }
         container_set_state(container, CONTAINER_CREATED);
         container->guest->shares.mounting--;
+        names_refresh(container);
         guest_reply(container->guest, process->request, NULL);
         process->request = 0;
         requests_resume(container->guest);
@@ -301,8 +304,11 @@ void container_create(Guest *guest, uint32_t request, AgentCreate *create)
         if (r == 0)
                 r = cgroup_create(&container->cgroup, guest->loop, guest->cgroup_root,
                                   container->id, &container->spec.limits, on_oom, &fault);
+        if (r == 0)
+                r = names_prepare(container, &fault);
         if (r == 0) {
                 launch.container = &container->spec;
+                launch.id = container->id;
                 r = container_launch(container, request, strdup(""), &create->process, &launch,
                                      &fault);
         }

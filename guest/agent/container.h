@@ -40,6 +40,7 @@ typedef struct Container {
         Cgroup cgroup;
         List processes;   /* the first one has the id "" */
         List operations;  /* what workers do to it (operation.h) */
+        uint64_t names;   /* which of guest->resolver_changes its files know */
         bool doomed;      /* to be cleaned up when the last of these has ended */
         uint32_t request; /* the DELETE or failed CREATE that waits for the cleaning up, or 0 */
         Fault fault;      /* of that CREATE */

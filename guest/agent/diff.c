@@ -12,6 +12,7 @@
 #include "base/io.h"
 
 #include "agent/diff.h"
+#include "agent/names.h"
 #include "agent/operation.h"
 #include "agent/walk.h"
 
@@ -62,6 +63,8 @@ static bool is_mount_point(const Listing *listing, const Sides *sides)
 
         if (!S_ISDIR(status->st_mode) && (!S_ISREG(status->st_mode) || status->st_size > 0))
                 return false;
+        if (S_ISREG(status->st_mode) && names_is_place(listing->walk.path))
+                return true;
         for (uint32_t i = 0; i < listing->spec->n_mounts; i++)
                 if (strcmp(listing->spec->mounts[i].target, listing->walk.path) == 0)
                         return true;

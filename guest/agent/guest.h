@@ -22,6 +22,8 @@ struct Guest {
         List containers;
         List waiting; /* requests that are put off (requests.h) */
         Shares shares;
+        AgentResolver resolver; /* names.h; the host's last word, all zero: none */
+        uint64_t resolver_changes;
         TaskQueue networks; /* network.h */
         TaskQueue cpus;     /* cpus.h */
         Link link;

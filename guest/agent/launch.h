@@ -25,6 +25,7 @@
 typedef struct Launch {
         const char *state;                   /* the agent's directory */
         const AgentContainerSpec *container; /* for a container's first process, else NULL */
+        const char *id;                      /* of that container */
         const AgentProcessSpec *process;
         int join; /* pidfd of the container's first process, or FD_NONE */
         pid_t join_pid;

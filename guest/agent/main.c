@@ -129,8 +129,8 @@ static void on_settled(Link *link)
 
 static int make_state(const char *state)
 {
-        static const char *const directories[] = {"",       "/root",   "/lower",
-                                                  "/upper", "/shares", "/disks"};
+        static const char *const directories[] = {"",        "/root",  "/lower", "/upper",
+                                                  "/shares", "/disks", "/names"};
         char path[512];
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {

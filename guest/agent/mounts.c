@@ -51,9 +51,7 @@ static int make_entry(int parent, const char *name, bool directory)
         return fd < 0 && errno != EEXIST ? errno_neg() : 0;
 }
 
-/* Makes what is missing of @path, component by component, each looked up in the root again: a
- * symbolic link on the way leads where it leads in the container. */
-static int make_target(int root, const char *path, bool directory)
+int mounts_make_place(int root, const char *path, bool directory)
 {
         _cleanup_(freep) char *prefix = strdup(path);
         char *end = prefix;
@@ -94,7 +92,7 @@ static int open_target(int root, const char *path, bool directory, int *ret_fd, 
                 return fault_set(fault, -EINVAL, "mount target \"%s\"", path ? path : "");
         r = mountfd_open_in_root(root, path, O_PATH, ret_fd);
         if (r == -ENOENT) {
-                r = make_target(root, path, directory);
+                r = mounts_make_place(root, path, directory);
                 if (r == 0)
                         r = mountfd_open_in_root(root, path, O_PATH, ret_fd);
         }

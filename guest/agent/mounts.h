@@ -2,6 +2,7 @@
  * in use (attach.h). */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "proto/agent.h"
@@ -26,6 +27,10 @@ int mounts_attach(int root, const AgentMount *mount, const MountSource *source, 
 
 /* Both at once. */
 int mounts_add(const char *state, int root, const AgentMount *mount, Fault *fault);
+
+/* Makes what is missing of @path, component by component, each looked up in the root again: a symbolic
+ * link on the way leads where it leads in the container. 0 or -errno; no fault is filled in. */
+int mounts_make_place(int root, const char *path, bool directory);
 
 /* Covers a file with /dev/null and a directory with an empty read-only one. */
 int mounts_mask(int root, const char *path, Fault *fault);

@@ -16,6 +16,7 @@
 #include "agent/fault.h"
 #include "agent/guestclock.h"
 #include "agent/limits.h"
+#include "agent/names.h"
 #include "agent/network.h"
 #include "agent/plug.h"
 #include "agent/report.h"
@@ -271,6 +272,18 @@ static int handle_network(Guest *guest, const Frame *frame)
         return 0;
 }
 
+static int handle_resolver(Guest *guest, const Frame *frame)
+{
+        AgentResolver resolver;
+        int r = agent_resolver_decode(frame->payload, frame->size, &resolver);
+
+        if (r < 0)
+                return r;
+        names_set(guest, frame->id, &resolver);
+        agent_resolver_done(&resolver);
+        return 0;
+}
+
 static int handle_cpus(Guest *guest, const Frame *frame)
 {
         AgentCpus cpus;
@@ -335,6 +348,7 @@ static void dispatch(Guest *guest, const Frame *frame)
                 {AGENT_REQUEST_COPY, handle_copy},
                 {AGENT_REQUEST_DIFF, handle_diff},
                 {AGENT_REQUEST_NETWORK, handle_network},
+                {AGENT_REQUEST_RESOLVER, handle_resolver},
                 {AGENT_REQUEST_CPUS, handle_cpus},
                 {AGENT_REQUEST_UPDATE, handle_update},
                 {AGENT_REQUEST_SET_TIME, handle_set_time},

@@ -10,6 +10,7 @@
 #include "agent/limits.h"
 #include "agent/mountfd.h"
 #include "agent/mounts.h"
+#include "agent/names.h"
 #include "agent/overlay.h"
 #include "agent/rootfs.h"
 #include "agent/settings.h"
@@ -82,12 +83,15 @@ static int unshare_mounts(const AgentContainerSpec *spec, Fault *fault)
 }
 
 /* What has to be done with the machine's /proc in sight and the container's root at @root. */
-static int furnish(const char *state, const AgentContainerSpec *spec, int root, Fault *fault)
+static int furnish(const char *state, const char *id, const AgentContainerSpec *spec, int root,
+                   Fault *fault)
 {
         int r = settings_apply(spec, fault);
 
         for (uint32_t i = 0; r == 0 && i < spec->n_mounts; i++)
                 r = mounts_add(state, root, &spec->mounts[i], fault);
+        if (r == 0)
+                r = names_mount(state, id, spec, root, fault);
         for (uint32_t i = 0; r == 0 && i < spec->masked_paths.n; i++)
                 r = mounts_mask(root, spec->masked_paths.items[i], fault);
         for (uint32_t i = 0; r == 0 && i < spec->readonly_paths.n; i++)
@@ -107,8 +111,8 @@ static int restrict_devices(const AgentContainerSpec *spec, int cgroup, Fault *f
         return r < 0 ? fault_set(fault, r, "cannot restrict the container's devices") : 0;
 }
 
-int rootfs_enter(const char *state, const AgentContainerSpec *spec, int cgroup, Layers *ret_layers,
-                 Fault *fault)
+int rootfs_enter(const char *state, const char *id, const AgentContainerSpec *spec, int cgroup,
+                 Layers *ret_layers, Fault *fault)
 {
         _cleanup_(fd_closep) int root = FD_NONE;
         int r;
@@ -123,7 +127,7 @@ int rootfs_enter(const char *state, const AgentContainerSpec *spec, int cgroup, 
                 r = overlay_attach_at(state, "root", root, fault);
         if (r < 0)
                 return r;
-        r = furnish(state, spec, root, fault);
+        r = furnish(state, id, spec, root, fault);
         /* Only now: this process may itself have mounted disks. */
         if (r == 0)
                 r = restrict_devices(spec, cgroup, fault);

@@ -21,5 +21,5 @@ typedef struct Layers {
  * the other namespaces are the container's already. @cgroup is the container's, or FD_NONE: the
  * devices it may use are restricted at the end. 0 or -errno with @fault filled in.
  */
-int rootfs_enter(const char *state, const AgentContainerSpec *spec, int cgroup, Layers *ret_layers,
-                 Fault *fault);
+int rootfs_enter(const char *state, const char *id, const AgentContainerSpec *spec, int cgroup,
+                 Layers *ret_layers, Fault *fault);

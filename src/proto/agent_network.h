@@ -49,9 +49,11 @@ typedef struct AgentNetwork {
 } AgentNetwork;
 
 /*
- * How names become addresses: /etc/resolv.conf and /etc/hosts of every container whose image or
- * mounts don't bring their own, at once also of those that run. "localhost" and the container's own
- * name are there without being told.
+ * How names become addresses: /etc/resolv.conf and /etc/hosts of every container whose mounts don't
+ * bring their own, at once also of those that run; the image's don't count, as with podman. "localhost"
+ * and the container's own name are there without being told, and the image's resolv.conf until
+ * nameservers, search or options are. A container with a network of its own (AGENT_NAMESPACE_NET) has
+ * none of it.
  */
 typedef struct AgentResolver {
         CodecStrings nameservers; /* addresses, in text */

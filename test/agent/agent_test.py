@@ -18,14 +18,15 @@ import cases_container  # noqa: E402 pylint: disable=wrong-import-position
 import cases_copy  # noqa: E402 pylint: disable=wrong-import-position
 import cases_mount  # noqa: E402 pylint: disable=wrong-import-position
 import cases_guest  # noqa: E402 pylint: disable=wrong-import-position
+import cases_names  # noqa: E402 pylint: disable=wrong-import-position
 import cases_network  # noqa: E402 pylint: disable=wrong-import-position
 import cases_machine  # noqa: E402 pylint: disable=wrong-import-position
 import cases_process  # noqa: E402 pylint: disable=wrong-import-position
 from frame import BUSYBOX, Test  # noqa: E402 pylint: disable=wrong-import-position
 
 # In the order they are written; the last one ends the agent.
-TESTS = [value for module in (cases_container, cases_process, cases_mount, cases_copy, cases_network, cases_machine,
-                               cases_guest)
+TESTS = [value for module in (cases_container, cases_process, cases_mount, cases_copy, cases_names, cases_network,
+                               cases_machine, cases_guest)
          for name, value in vars(module).items() if name.startswith("test_")]
 
 

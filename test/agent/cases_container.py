@@ -65,7 +65,8 @@ def test_limits(t):
 
 
 def test_file_systems(t):
-    assert t.sh("echo new > /etc/new && cat /etc/new && rm /etc/plain && ls /etc")[1] == "new\ngroup\nlink\nnew\npasswd\nup\n"
+    assert t.sh("echo new > /etc/new && cat /etc/new && rm /etc/plain && ls /etc")[1] == (
+        "new\ngroup\nhosts\nlink\nnew\npasswd\nresolv.conf\nup\n")
     assert os.path.exists(os.path.join(t.root, "etc/plain")) and not os.path.exists(os.path.join(t.root, "etc/new"))
     assert t.sh("echo x > /etc/new", spec=t.spec(read_only=True))[0] != 0
     assert t.sh("echo x > /tmp/new", spec=t.spec(read_only=True))[0] == 0

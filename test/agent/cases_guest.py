@@ -116,7 +116,7 @@ def test_disks(t):
 def test_layer_on_disk_over_9p(t):
     spec = t.spec(upper=2, upper_source="disk0")
     assert t.sh("echo new > /etc/new; rm /etc/plain; cat /etc/new", spec=spec)[1] == "new\n"
-    assert t.sh("cat /etc/new; ls /etc", spec=spec)[1] == "new\ngroup\nlink\nnew\npasswd\nup\n"
+    assert t.sh("cat /etc/new; ls /etc", spec=spec)[1] == "new\ngroup\nhosts\nlink\nnew\npasswd\nresolv.conf\nup\n"
 
 
 @in_guest

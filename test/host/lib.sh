@@ -100,6 +100,7 @@ busybox_tree() {
         printf 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n' >"$tree/etc/group"
         : >"$tree/etc/hosts"
         : >"$tree/etc/resolv.conf"
+        : >"$tree/etc/motd"
 }
 
 # The image `busybox`, imported when it is not there yet. It stays: scenarios share it.
