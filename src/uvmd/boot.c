@@ -19,6 +19,7 @@
 #include "uvmd/boot.h"
 #include "uvmd/bus/hold.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/kvm.h"
 #include "uvmd/record.h"
 #include "uvmd/rundir.h"
@@ -226,7 +227,7 @@ void boot_continue(Sandbox *sandbox)
         network_continue(sandbox);
         r = network_send_resolver(sandbox);
         if (r < 0)
-                log_error_errno(r, "Sandbox %s: can't tell its name servers", sandbox->id);
+                sandbox_log_error_errno(sandbox, r, "can't tell its name servers");
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (container->stage == CONTAINER_PLUGGED)
                         container_continue(container);

@@ -329,8 +329,8 @@ static void sandbox_gone(Sandbox *sandbox)
         if (sandbox->reason == SANDBOX_REASON_NONE)
                 sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
                                    "The virtual machine ended and nobody saw why.");
-        log_info("Sandbox %s: its end: %s: %s", sandbox->id,
-                 sandbox_reason_to_string(sandbox->reason), sandbox->reason_text ?: "");
+        sandbox_log_info(sandbox, "its end: %s: %s", sandbox_reason_to_string(sandbox->reason),
+                         sandbox->reason_text ?: "");
         sandbox_set_state(sandbox, SANDBOX_STOPPED);
         bus_answer_all(&sandbox->start_calls, -EIO, &sandbox->failure);
         if (sandbox->next == SANDBOX_DELETE || sandbox->config.auto_remove)
@@ -388,7 +388,7 @@ static void sandbox_check_gone_soon(Sandbox *sandbox)
         sandbox->gone = sd_event_source_disable_unref(sandbox->gone);
         if (sd_event_add_defer(sandbox->manager->event, &sandbox->gone, sandbox_on_gone, sandbox) <
             0)
-                log_error("Sandbox %s: can't finish its end", sandbox->id);
+                sandbox_log_error(sandbox, "can't finish its end");
 }
 
 void sandbox_on_network_gone(Sandbox *sandbox)

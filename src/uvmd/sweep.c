@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proto/control.h"
+#include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/transfer.h"
 #include "uvmd/transfer_kinds.h"
@@ -76,8 +77,7 @@ static void sweep_remove(Sandbox *sandbox, uint32_t slot)
                 .remove_device = {.slot = slot},
         };
 
-        log_info("Sandbox %s: the device in slot %u is nobody's, and is taken away", sandbox->id,
-                 slot);
+        sandbox_log_info(sandbox, "the device in slot %u is nobody's, and is taken away", slot);
         shim_link_request(sandbox->link, &message, NULL, 0, NULL, NULL);
 }
 
@@ -88,8 +88,7 @@ static void sweep_again(Sandbox *sandbox)
 {
         sandbox->sweep.again = sd_event_source_disable_unref(sandbox->sweep.again);
         if (++sandbox->sweep.rounds == SWEEP_ROUNDS_MAX) {
-                log_warning("Sandbox %s: the guest doesn't let a device go that nobody uses",
-                            sandbox->id);
+                sandbox_log_warning(sandbox, "the guest doesn't let a device go that nobody uses");
                 return;
         }
         sd_event_add_time_relative(sandbox->manager->event, &sandbox->sweep.again, CLOCK_MONOTONIC,

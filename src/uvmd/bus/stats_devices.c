@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "uvmd/bus/stats_reply.h"
+#include "uvmd/net/nic.h"
 
 static StatsDevice *slot_of(StatsCall *call, uint32_t slot, const Container *container)
 {
@@ -51,6 +52,12 @@ void stats_name_devices(Sandbox *sandbox, StatsCall *call)
 
         HASH_ITER (hh, sandbox->containers, container, next)
                 name_container(call, container);
+        list_for_each (item, &sandbox->network.nics) {
+                const Nic *nic = LIST_ENTRY(item, Nic, link);
+
+                if (nic_is_plugged(nic))
+                        name(call, nic->slot, NULL, nic->network.name);
+        }
         if (sandbox->binds.state == BINDS_PLUGGED)
                 name(call, sandbox->binds.slot, NULL, "binds");
 }

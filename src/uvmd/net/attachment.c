@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/net/network.h"
 #include "uvmd/net/network_guest.h"
 #include "uvmd/sandbox.h"
@@ -38,9 +39,10 @@ static const unsigned transitions[ATTACHMENT_STATE_MAX_] = {
 void attachment_set_state(NetworkAttachment *attachment, AttachmentState state)
 {
         assert(transitions[attachment->state] & (1U << state));
-        log_debug("Sandbox %s: network %s as %s: %s → %s", attachment->sandbox->id,
-                  attachment->config.network, attachment->config.interface,
-                  attachment_state_to_string(attachment->state), attachment_state_to_string(state));
+        sandbox_log_debug(attachment->sandbox, "network %s as %s: %s → %s",
+                          attachment->config.network, attachment->config.interface,
+                          attachment_state_to_string(attachment->state),
+                          attachment_state_to_string(state));
         attachment->state = state;
         /* Before it is done and when it is: a kill finds what is there. */
         sandbox_save(attachment->sandbox);
@@ -145,9 +147,8 @@ void attachment_answer(NetworkAttachment *attachment)
 /* A new one goes; one of the sandbox's own fails its start. */
 static void attachment_fail(NetworkAttachment *attachment, int r, const sd_bus_error *error)
 {
-        log_warning("Sandbox %s: network %s: %s", attachment->sandbox->id,
-                    attachment->config.network,
-                    error && error->message ? error->message : strerror(-r));
+        sandbox_log_warning(attachment->sandbox, "network %s: %s", attachment->config.network,
+                            error && error->message ? error->message : strerror(-r));
         network_on_failure(attachment->sandbox, attachment->config.interface, r, error);
 }
 
@@ -168,9 +169,9 @@ void network_on_detached(NetworkAttachment *attachment, int r, const sd_bus_erro
         Sandbox *sandbox = attachment->sandbox;
 
         if (r < 0)
-                log_warning("Sandbox %s: network %s is not detached as it should be: %s",
-                            sandbox->id, attachment->config.network,
-                            error && error->message ? error->message : strerror(-r));
+                sandbox_log_warning(sandbox, "network %s is not detached as it should be: %s",
+                                    attachment->config.network,
+                                    error && error->message ? error->message : strerror(-r));
         attachment_set_state(attachment, ATTACHMENT_ABSENT);
         network_on_attachment(sandbox);
 }
@@ -199,8 +200,8 @@ static void attachment_detach(NetworkAttachment *attachment)
         r = attachment->kind->detach(attachment, &error);
         if (r >= 0)
                 return;
-        log_warning("Sandbox %s: network %s can't be detached: %s", attachment->sandbox->id,
-                    attachment->config.network, error.message ?: strerror(-r));
+        sandbox_log_warning(attachment->sandbox, "network %s can't be detached: %s",
+                            attachment->config.network, error.message ?: strerror(-r));
         attachment_set_state(attachment, ATTACHMENT_ABSENT);
 }
 

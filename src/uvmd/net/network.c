@@ -9,6 +9,7 @@
 #include "uvmd/boot.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/net/monitor.h"
 #include "uvmd/net/netns.h"
 #include "uvmd/net/network.h"
@@ -41,8 +42,8 @@ static void network_set_state(Sandbox *sandbox, NetworkState state)
         Network *network = &sandbox->network;
 
         assert(transitions[network->state] & (1U << state));
-        log_debug("Sandbox %s: network: %s → %s", sandbox->id,
-                  network_state_to_string(network->state), network_state_to_string(state));
+        sandbox_log_debug(sandbox, "network: %s → %s", network_state_to_string(network->state),
+                          network_state_to_string(state));
         network->state = state;
         if (state == NETWORK_ABSENT)
                 network->netns = fd_close(network->netns);
@@ -126,15 +127,16 @@ static int network_add_nic(Sandbox *sandbox, NetInterface *interface, int *fds)
                 return 0;
         /* ipvlans of one parent: the guest could not tell one from the other. */
         if (mac_is_taken(sandbox, interface)) {
-                log_warning("Sandbox %s: %s is left out: another interface has its MAC address",
-                            sandbox->id, interface->network.name);
+                sandbox_log_warning(sandbox,
+                                    "%s is left out: another interface has its MAC address",
+                                    interface->network.name);
                 return 0;
         }
         r = nic_new(&nic, sandbox, interface, fds);
         if (r < 0)
                 return r;
-        log_info("Sandbox %s: network device %s (%s)", sandbox->id, nic->network.name,
-                 nic->kind[0] ? nic->kind : "hardware");
+        sandbox_log_info(sandbox, "network device %s (%s)", nic->network.name,
+                         nic->kind[0] ? nic->kind : "hardware");
         nic_continue(nic);
         return 0;
 }
@@ -183,8 +185,7 @@ static int network_take_monitor(Sandbox *sandbox, const NetReport *report, int *
 
 static void network_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
 {
-        log_warning("Sandbox %s: %s", sandbox->id,
-                    error && error->message ? error->message : strerror(-r));
+        sandbox_log_warning(sandbox, "%s", error && error->message ? error->message : strerror(-r));
         network_on_failure(sandbox, NULL, r, error);
 }
 
@@ -381,7 +382,7 @@ void network_on_nic_gone(Nic *nic)
 {
         Sandbox *sandbox = nic->sandbox;
 
-        log_info("Sandbox %s: network device %s is gone", sandbox->id, nic->network.name);
+        sandbox_log_info(sandbox, "network device %s is gone", nic->network.name);
         sandbox_save(sandbox);
         /* Its interface may have come back meanwhile. */
         network_look(sandbox);
@@ -436,8 +437,8 @@ static void network_on_released(void *userdata, int r, const sd_bus_error *error
 
         sandbox->network.worker = NULL;
         if (r < 0)
-                log_warning("Sandbox %s: its network namespace isn't as it was: %s", sandbox->id,
-                            error && error->message ? error->message : strerror(-r));
+                sandbox_log_warning(sandbox, "its network namespace isn't as it was: %s",
+                                    error && error->message ? error->message : strerror(-r));
         network_end(sandbox);
 }
 
@@ -457,7 +458,7 @@ static void network_finish(Sandbox *sandbox)
                         network_set_state(sandbox, NETWORK_RELEASING);
                         return;
                 }
-                log_error_errno(r, "Sandbox %s: can't release its network", sandbox->id);
+                sandbox_log_error_errno(sandbox, r, "can't release its network");
         }
         network_end(sandbox);
 }
@@ -487,7 +488,7 @@ void network_on_guest_gone(Sandbox *sandbox)
         network->look = NETWORK_LOOK_NONE;
         if (sd_event_add_defer(sandbox->manager->event, &network->ending, network_on_ending,
                                sandbox) < 0)
-                log_error("Sandbox %s: can't take its network back", sandbox->id);
+                sandbox_log_error(sandbox, "can't take its network back");
 }
 
 void network_on_attachment(Sandbox *sandbox)

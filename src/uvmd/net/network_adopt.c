@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "proto/control.h"
+#include "uvmd/journal.h"
 #include "uvmd/net/network.h"
 #include "uvmd/net/network_guest.h"
 #include "uvmd/sandbox.h"
@@ -37,8 +38,7 @@ static void adopt_remove(Sandbox *sandbox, uint32_t slot)
 {
         ShimMessage message = {.type = SHIM_REMOVE_DEVICE, .remove_device = {.slot = slot}};
 
-        log_info("Sandbox %s: a network device in slot %u was half made and is removed",
-                 sandbox->id, slot);
+        sandbox_log_info(sandbox, "a network device in slot %u was half made and is removed", slot);
         if (sandbox->link)
                 shim_link_request(sandbox->link, &message, NULL, 0, adopt_on_removed, sandbox);
 }
@@ -72,7 +72,7 @@ static void adopt_on_stats(void *userdata, int r, const ShimReply *reply)
         if (r >= 0)
                 r = adopt_read(reply, &message);
         if (r < 0)
-                log_warning_errno(r, "Sandbox %s: its devices aren't known", sandbox->id);
+                sandbox_log_warning_errno(sandbox, r, "its devices aren't known");
         if (r >= 0)
                 adopt_compare(sandbox, &message.stats);
         network_look(sandbox);
@@ -85,5 +85,5 @@ void network_adopt(Sandbox *sandbox)
         if (sandbox->network.state != NETWORK_JOINED)
                 return;
         if (shim_link_request(sandbox->link, &message, NULL, 0, adopt_on_stats, sandbox) < 0)
-                log_error("Sandbox %s: can't ask for its devices", sandbox->id);
+                sandbox_log_error(sandbox, "can't ask for its devices");
 }

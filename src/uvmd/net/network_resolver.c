@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "uvmd/journal.h"
 #include "uvmd/net/network.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/strv.h"
@@ -56,8 +57,8 @@ static void resolver_on_reply(void *userdata, int r, const ShimReply *reply)
         if (r >= 0)
                 r = task_read_answer(reply, "/etc/resolv.conf", &code, &error);
         if (r < 0)
-                log_warning("Sandbox %s: the guest doesn't take its name servers: %s", sandbox->id,
-                            error.message ?: strerror(-r));
+                sandbox_log_warning(sandbox, "the guest doesn't take its name servers: %s",
+                                    error.message ?: strerror(-r));
 }
 
 static bool resolver_is_wanted(const Sandbox *sandbox)

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/net/network.h"
 #include "uvmd/net/network_guest.h"
 #include "uvmd/net/nic.h"
@@ -42,8 +43,8 @@ static const unsigned transitions[NIC_STATE_MAX_] = {
 static void nic_set_state(Nic *nic, NicState state)
 {
         assert(transitions[nic->state] & (1U << state));
-        log_debug("Sandbox %s: network device %s: %s → %s", nic->sandbox->id, nic->network.name,
-                  nic_state_to_string(nic->state), nic_state_to_string(state));
+        sandbox_log_debug(nic->sandbox, "network device %s: %s → %s", nic->network.name,
+                          nic_state_to_string(nic->state), nic_state_to_string(state));
         nic->state = state;
         network_on_nic(nic);
 }
@@ -175,8 +176,8 @@ static void nic_on_unplugged(void *userdata, int r, const ShimReply *reply)
         if (!reply)
                 return;
         if (r < 0)
-                log_warning("Sandbox %s: the network device %s can't be removed: %s", sandbox->id,
-                            nic->network.name, reply->text);
+                sandbox_log_warning(sandbox, "the network device %s can't be removed: %s",
+                                    nic->network.name, reply->text);
         nic_set_state(nic, NIC_GONE);
         network_on_nic_gone(nic);
 }
@@ -220,8 +221,8 @@ static void nic_on_configured(void *userdata, int r, const ShimReply *reply)
                 r = task_read_answer(reply, nic->network.name, &code, &error);
         nic_set_state(nic, r < 0 ? NIC_REFUSED : NIC_CONFIGURED);
         if (r < 0) {
-                log_warning("Sandbox %s: the guest doesn't take the network device %s: %s",
-                            sandbox->id, nic->network.name, error.message ?: strerror(-r));
+                sandbox_log_warning(sandbox, "the guest doesn't take the network device %s: %s",
+                                    nic->network.name, error.message ?: strerror(-r));
                 network_on_failure(sandbox, nic->network.name, r, &error);
         }
         nic_continue(nic);
@@ -305,7 +306,7 @@ void nic_continue(Nic *nic)
         r = nic->goal == NIC_DROP ? nic_withdraw(nic) : nic_advance(nic);
         if (r >= 0)
                 return;
-        log_error_errno(r, "Sandbox %s: can't ask for a network device", sandbox->id);
+        sandbox_log_error_errno(sandbox, r, "can't ask for a network device");
         if (nic->state == NIC_JOINED) {
                 fd_close_many(nic->fds, nic->n_fds);
                 nic->n_fds = 0;
