@@ -54,6 +54,33 @@ uint64_t hotplug_memory(const Sandbox *sandbox)
                MIN(hotplug->ballooned, hotplug->boot_memory);
 }
 
+/* Memory is plugged in blocks, of 2 MiB or, with more than PLUG_BLOCKS_MAX of them, larger: that is
+ * how the monitor's MEM device cuts the room that it has. */
+#define PLUG_BLOCKS_MAX 16384
+#define PLUG_ALIGNMENT  (128ULL << 20)
+
+static uint64_t hotplug_block(const Hotplug *hotplug)
+{
+        uint64_t room = hotplug->memory_limit - MIN(hotplug->memory_limit, hotplug->boot_memory);
+        uint64_t block = SANDBOX_MEMORY_STEP;
+
+        room = (room + PLUG_ALIGNMENT - 1) & ~(PLUG_ALIGNMENT - 1);
+        while (room / block > PLUG_BLOCKS_MAX)
+                block *= 2;
+        return block;
+}
+
+/* What is to be plugged for @bytes in all: whole blocks, down where there is no room for one more. */
+static uint64_t hotplug_plug_target(const Hotplug *hotplug, uint64_t bytes)
+{
+        uint64_t block = hotplug_block(hotplug);
+        uint64_t wanted = bytes - MIN(bytes, hotplug->boot_memory);
+        uint64_t room = hotplug->memory_limit - MIN(hotplug->memory_limit, hotplug->boot_memory);
+
+        wanted = (wanted + block - 1) & ~(block - 1);
+        return MIN(wanted, room & ~(block - 1));
+}
+
 unsigned hotplug_count_slots(const Sandbox *sandbox)
 {
         return (unsigned)sandbox->hotplug.has_balloon + sandbox->hotplug.has_mem;
@@ -362,8 +389,10 @@ int hotplug_set_memory(Sandbox *sandbox, uint64_t bytes, sd_bus_message *call, s
         if (hotplug->memory_call)
                 return error_set(error, -EBUSY, ERROR_WRONG_STATE,
                                  "The memory is being changed already.");
+        hotplug->plug_target = hotplug_plug_target(hotplug, bytes);
+        if (hotplug->plug_target)
+                bytes = hotplug->boot_memory + hotplug->plug_target;
         sandbox->config.memory = bytes;
-        hotplug->plug_target = bytes - MIN(bytes, hotplug->boot_memory);
         hotplug->balloon_target = hotplug->boot_memory - MIN(bytes, hotplug->boot_memory);
         sandbox_log_info(sandbox, "memory %llu → %llu MiB", MIB(hotplug_memory(sandbox)),
                          MIB(bytes));
