@@ -187,7 +187,7 @@ static int sandbox_list(int argc, char **argv)
         return list_objects(CLIENT_SANDBOX, &listing, json, list_sandbox);
 }
 
-typedef int (*FindObject)(Objects *objects, const char *name, Object *ret);
+typedef int (*FindObject)(sd_bus *bus, Objects *objects, const char *name, Object *ret);
 
 /* Prints what @find finds for each name, as one JSON array. */
 static int show_objects(const Verb *verb, int argc, char **argv, FindObject find)
@@ -211,7 +211,7 @@ static int show_objects(const Verb *verb, int argc, char **argv, FindObject find
         for (int i = optind; i < argc; i++) {
                 Object object;
 
-                r = find(objects, argv[i], &object);
+                r = find(bus, objects, argv[i], &object);
                 if (r)
                         status = r;
                 else
@@ -221,17 +221,40 @@ static int show_objects(const Verb *verb, int argc, char **argv, FindObject find
         return status;
 }
 
+/* What its scope may use as systemd has it now; no property, for it has to be asked. */
+static void add_limits(sd_bus *bus, const Object *sandbox)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        if (sd_bus_call_method(bus, "org.uvm1", sandbox->path,
+                               client_interface_name(CLIENT_SANDBOX), "GetLimits", &error, &reply,
+                               NULL) >= 0)
+                json_object_object_add(sandbox->properties, "Limits", client_json_read(reply));
+}
+
+static int find_whole_sandbox(sd_bus *bus, Objects *objects, const char *name, Object *ret)
+{
+        int r = objects_find_sandbox(objects, name, ret);
+
+        if (!r)
+                add_limits(bus, ret);
+        return r;
+}
+
 /* The container with its sandbox inside, for people see them as one thing. */
-static int find_whole_container(Objects *objects, const char *name, Object *ret)
+static int find_whole_container(sd_bus *bus, Objects *objects, const char *name, Object *ret)
 {
         Object sandbox;
         int r = objects_find_container(objects, name, ret);
 
         if (r)
                 return r;
-        if (each_sandbox_of(objects, ret, &sandbox) == 0)
-                json_object_object_add(ret->properties, "SandboxProperties",
-                                       json_object_get(sandbox.properties));
+        if (each_sandbox_of(objects, ret, &sandbox))
+                return 0;
+        add_limits(bus, &sandbox);
+        json_object_object_add(ret->properties, "SandboxProperties",
+                               json_object_get(sandbox.properties));
         return 0;
 }
 
@@ -242,7 +265,7 @@ static int inspect(int argc, char **argv)
 
 static int sandbox_show(int argc, char **argv)
 {
-        return show_objects(&verb_sandbox_show, argc, argv, objects_find_sandbox);
+        return show_objects(&verb_sandbox_show, argc, argv, find_whole_sandbox);
 }
 
 const Verb verb_ps = {
