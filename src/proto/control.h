@@ -86,7 +86,8 @@ typedef enum ControlDevice {
         CONTROL_DEVICE_BLOCK,
         CONTROL_DEVICE_NET,
         CONTROL_DEVICE_BALLOON, /* one of a machine; a second: EEXIST */
-        CONTROL_DEVICE_MEM,     /* likewise; EINVAL where memory_max_bytes leaves it no room */
+        CONTROL_DEVICE_MEM,     /* likewise; EINVAL where memory_max_bytes leaves it no room.
+                                   REMOVE_DEVICE while memory is plugged: EBUSY */
         CONTROL_DEVICE_MAX,
 } ControlDevice;
 ENUM_DECLARE(control_device, ControlDevice);
@@ -224,7 +225,9 @@ typedef struct ControlMemoryStats {
         uint64_t target_bytes;    /* BALLOON: what RESIZE asked for */
         uint64_t balloon_bytes;   /* BALLOON: what the guest has given */
         uint64_t reported_bytes;  /* BALLOON: given back by free page reporting so far, in all */
-        uint64_t stats_usec;      /* CLOCK_MONOTONIC of the following; 0: never told */
+        uint64_t stats_usec;      /* CLOCK_MONOTONIC of the following; 0: never told. GET_STATS has
+                                     the guest make new ones, for the next answer, if they are older
+                                     than half a second */
         uint64_t free, available, total, caches; /* bytes; virtio 1.2 §5.5.6.4 */
         uint64_t major_faults, minor_faults, swap_in, swap_out;
 } ControlMemoryStats;
@@ -268,9 +271,10 @@ typedef struct ControlMessage {
                         ThrottleDirection direction; /* one that the device has, else EINVAL */
                         ThrottleLimits limits;
                 } set_throttle;
-                /* 1 to max_vcpus. Up: the vCPUs wait for the guest to bring them up (on x86 by
-                 * INIT and SIPI) when the answer comes. Down: the guest has taken those with the
-                 * highest numbers offline; they run no more. */
+                /* 1 to max_vcpus, once the machine was started; else EINVAL. Up: the vCPUs wait
+                 * for the guest to bring them up (on x86 by INIT and SIPI) when the answer
+                 * comes. Down: the guest has taken those with the highest numbers offline;
+                 * they run no more. */
                 struct {
                         uint32_t vcpus;
                 } set_vcpus;

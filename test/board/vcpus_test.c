@@ -1,11 +1,12 @@
 /*
  * vCPUs that come and leave on the local /dev/kvm: payload/smp.c asks for its second one twenty times.
- * Argument: the payload's file. TAP; skips with a reason where there is no usable /dev/kvm.
+ * Argument: the payload's file. UVM_SOAK: how many times as often. TAP; skips with a reason where there is no usable /dev/kvm.
  */
 #include <dirent.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "test/board/board.h"
 
 #define SIGNAL_SLOT 3
@@ -120,7 +121,13 @@ static void run(const char *name, void (*change)(Board *, unsigned))
 
 static void test_running(void)
 {
-        run("vcpus-late", set_running);
+        const char *soak = getenv("UVM_SOAK");
+        uint32_t times = 1;
+
+        if (soak)
+                unit_assert_int(parse_u32(soak, 1, 100000, &times), 0);
+        for (uint32_t i = 0; i < times; i++)
+                run("vcpus-late", set_running);
 }
 
 static void test_pausing(void)
