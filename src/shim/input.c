@@ -103,7 +103,8 @@ static void input_take(Input *input, const uint8_t *data, size_t size)
                 return;
         input->held = malloc(size - (size_t)n);
         if (!input->held) {
-                log_error("Out of memory: the input of a process is cut off");
+                log_write_fields(LOG_ERR, 0, input->about,
+                                 "Out of memory: the input of a process is cut off");
                 input_end(input);
                 return;
         }

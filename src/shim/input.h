@@ -38,7 +38,8 @@ typedef enum InputState {
 
 struct Input {
         Loop *loop;
-        uint8_t *scratch; /* INPUT_CHUNK bytes, shared by all streams; borrowed */
+        uint8_t *scratch;         /* INPUT_CHUNK bytes, shared by all streams; borrowed */
+        const char *const *about; /* fields of log lines, of log_write_fields(); borrowed */
         InputState state;
         bool terminal; /* the end of a client's input does not end it */
         int fd;

@@ -21,6 +21,7 @@
 #include "shim/cgroup.h"
 #include "shim/privilege.h"
 #include "shim/sandbox.h"
+#include "shim/shimlog.h"
 
 /* A VMM that does not come up within this long never will. */
 #define LAUNCH_LIMIT_USEC (10 * USEC_PER_SEC)
@@ -221,6 +222,7 @@ static int launch_open_journal(Sandbox *sandbox)
                 free(fields);
                 return r;
         }
+        shimlog_name(sandbox->launch.name, sandbox->launch.owner);
         journal_done(&sandbox->journal);
         journal_init(&sandbox->journal, sandbox->loop, JOURNAL_SOCKET, fields);
         return 0;

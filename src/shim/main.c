@@ -20,6 +20,7 @@
 
 #include "config.h"
 #include "shim/sandbox.h"
+#include "shim/shimlog.h"
 
 /* Three streams and up to three ends of each client, a few of our own. */
 #define SHIM_FILES_MAX 8192
@@ -157,6 +158,8 @@ int main(int argc, char **argv)
         r = options_parse(argc, argv, &options);
         if (r > 0)
                 return r - 1;
+        if (getenv("JOURNAL_STREAM"))
+                shimlog_open(JOURNAL_SOCKET, options.id);
         /* A client that is gone is an error to handle, not a reason to die. */
         signal(SIGPIPE, SIG_IGN);
         raise_files_limit();

@@ -129,7 +129,8 @@ static void sink_offer(Sink *sink, const uint8_t *data, size_t size)
         r = n < 0 ? (int)n : sink_reserve(sink, size - (size_t)n);
         if (r < 0) {
                 if (r == -ENOBUFS)
-                        log_info("An attached client does not read and is dropped");
+                        log_write_fields(LOG_INFO, 0, sink->output->about,
+                                         "An attached client does not read and is dropped");
                 sink_close(sink);
                 return;
         }
@@ -235,7 +236,8 @@ static void output_offer(Output *output, const uint8_t *data, size_t size)
         }
         output->held = malloc(size);
         if (!output->held) {
-                log_error("Out of memory: output of a process is lost");
+                log_write_fields(LOG_ERR, 0, output->about,
+                                 "Out of memory: output of a process is lost");
                 output_chunk_done(output, size);
                 return;
         }

@@ -49,7 +49,8 @@ typedef enum OutputState {
 
 struct Output {
         Loop *loop;
-        uint8_t *scratch; /* OUTPUT_CHUNK bytes, shared by all streams; borrowed */
+        uint8_t *scratch;         /* OUTPUT_CHUNK bytes, shared by all streams; borrowed */
+        const char *const *about; /* fields of log lines, of log_write_fields(); borrowed */
         OutputState state;
         int fd;
         LoopFd source;

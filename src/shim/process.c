@@ -44,8 +44,9 @@ static void process_finish_streams(Process *process)
 static void process_set_state(Process *process, ProcessState state)
 {
         assert(process_transitions[state] & FROM(process->state));
-        log_debug("Process %s/%s: %s -> %s", process->spec.container_id, process->spec.process_id,
-                  process_state_to_string(process->state), process_state_to_string(state));
+        log_write_fields(LOG_DEBUG, 0, process_about(process), "Process %s/%s: %s -> %s",
+                         process->spec.container_id, process->spec.process_id,
+                         process_state_to_string(process->state), process_state_to_string(state));
         process->state = state;
         if (state == PROCESS_FAILED || state == PROCESS_EXITED)
                 process_finish_streams(process);
@@ -182,8 +183,9 @@ void process_table_connect(ProcessTable *table, const AgentPreamble *preamble, i
         }
         r = process_connect(process, preamble->which, fd);
         if (r < 0)
-                log_warning_errno(r, "A stream of %s/%s is refused", process->spec.container_id,
-                                  process->spec.process_id);
+                log_write_fields(LOG_WARNING, r, process_about(process),
+                                 "A stream of %s/%s is refused", process->spec.container_id,
+                                 process->spec.process_id);
 }
 
 bool process_has_primary(const Process *process)
@@ -298,6 +300,9 @@ void process_init_streams(Process *process)
                     process_on_stdout);
         output_init(&process->outputs[PROCESS_STDERR], table->loop, table->scratch,
                     process_on_stderr);
+        process->input.about = process_about(process);
+        for (unsigned i = 0; i < PROCESS_OUTPUTS; i++)
+                process->outputs[i].about = process_about(process);
         if (!(process->spec.flags & SHIM_PROCESS_JOURNAL))
                 return;
         for (unsigned i = 0; i < PROCESS_OUTPUTS; i++)

@@ -41,6 +41,8 @@ enum {
         PROCESS_OUTPUTS,
 };
 
+#define PROCESS_ABOUT 3
+
 struct Process {
         List link; /* on table->processes or table->graveyard */
         ProcessTable *table;
@@ -51,6 +53,7 @@ struct Process {
         uint64_t started_usec, finished_usec;
         uint64_t expected[PROCESS_OUTPUTS]; /* bytes, as its exit said */
         char *fields[PROCESS_OUTPUTS];      /* of its journal lines */
+        char *about[PROCESS_ABOUT + 1];     /* of log lines about it; ends in NULL */
         Input input;
         Output outputs[PROCESS_OUTPUTS];
         List clients;
@@ -100,6 +103,12 @@ void process_table_connect(ProcessTable *table, const AgentPreamble *preamble, i
 
 /* True if one has ended and uvmd has not acknowledged it. */
 bool process_table_is_owed(const ProcessTable *table);
+
+/* What a log line about it carries: base/log.h, log_write_fields(). */
+static inline const char *const *process_about(const Process *process)
+{
+        return (const char *const *)process->about;
+}
 
 bool process_has_primary(const Process *process);
 

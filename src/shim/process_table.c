@@ -17,6 +17,8 @@ static Process *process_free(Process *process)
                 output_done(&process->outputs[i]);
                 free(process->fields[i]);
         }
+        for (unsigned i = 0; i < PROCESS_ABOUT; i++)
+                free(process->about[i]);
         list_remove(&process->link);
         free(process);
         return NULL;
@@ -124,6 +126,27 @@ static int process_make_fields(Process *process, unsigned i)
         return 0;
 }
 
+/* Fields of log lines: those of the journal's, as base/log.h takes them. */
+static int process_make_about(Process *process)
+{
+        const struct {
+                const char *key, *value;
+        } fields[PROCESS_ABOUT] = {
+                {"UVM_CONTAINER", process->spec.container_id},
+                {"UVM_CONTAINER_NAME", process->spec.container},
+                {"UVM_PROCESS", process->spec.process_id},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(fields); i++) {
+                int r = journal_field_append(&process->about[i], fields[i].key, fields[i].value);
+
+                if (r < 0)
+                        return r;
+                process->about[i][strlen(process->about[i]) - 1] = 0;
+        }
+        return 0;
+}
+
 static int process_check_spec(ProcessTable *table, const ShimAddProcess *spec)
 {
         const unsigned known = SHIM_PROCESS_TTY | SHIM_PROCESS_STDIN | SHIM_PROCESS_JOURNAL |
@@ -153,6 +176,8 @@ int process_add(ProcessTable *table, const ShimAddProcess *spec)
         list_init(&process->clients);
         for (unsigned i = 0; r >= 0 && i < PROCESS_OUTPUTS; i++)
                 r = process_make_fields(process, i);
+        if (r >= 0)
+                r = process_make_about(process);
         if (r < 0) {
                 process_free(process);
                 return r;
