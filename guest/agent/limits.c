@@ -1,5 +1,6 @@
 /* Limits of a container's cgroup; see limits.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,14 +49,27 @@ static int set_cpu_quota(int cgroup, const AgentLimits *limits, bool fresh, Faul
         return set_text(cgroup, "cpu.max", text, false, fault);
 }
 
-/* An empty line is all. */
+/* A group with processes in it can't go back to having no list (kernel/cgroup/cpuset.c,
+ * validate_change()): it gets that of all CPUs there may ever be. */
+static int unset_cpuset(int cgroup, Fault *fault)
+{
+        _cleanup_(text_done) Text now = {}, possible = {};
+        int r = text_read(cgroup, "cpuset.cpus", &now);
+
+        if (r == -ENOENT || (r == 0 && (now.size == 0 || *now.data == '\n')))
+                return 0;
+        if (r == 0)
+                r = text_read(AT_FDCWD, "/sys/devices/system/cpu/possible", &possible);
+        if (r < 0)
+                return fault_set(fault, r, "cannot take cpuset.cpus away");
+        return set_text(cgroup, "cpuset.cpus", possible.data, false, fault);
+}
+
 static int set_cpuset(int cgroup, const AgentLimits *limits, bool fresh, Fault *fault)
 {
-        bool none = !limits->cpuset || !*limits->cpuset;
-
-        if (none)
-                return fresh ? 0 : set_text(cgroup, "cpuset.cpus", "\n", true, fault);
-        return set_text(cgroup, "cpuset.cpus", limits->cpuset, false, fault);
+        if (limits->cpuset && *limits->cpuset)
+                return set_text(cgroup, "cpuset.cpus", limits->cpuset, false, fault);
+        return fresh ? 0 : unset_cpuset(cgroup, fault);
 }
 
 int limits_set(int cgroup, const AgentLimits *limits, bool fresh, Fault *fault)

@@ -119,6 +119,9 @@ int rootfs_enter(const char *state, const char *id, const AgentContainerSpec *sp
 
         *ret_layers = (Layers){.upper = FD_NONE, .lower = FD_NONE};
         r = mount_shares(state, spec, fault);
+        /* Before the group is the root of a namespace of its own (nsdelegate). */
+        if (r == 0 && cgroup >= 0)
+                r = limits_set_io(cgroup, &spec->limits, true, fault);
         if (r == 0)
                 r = unshare_mounts(spec, fault);
         if (r == 0)
@@ -131,8 +134,6 @@ int rootfs_enter(const char *state, const char *id, const AgentContainerSpec *sp
         /* Only now: this process may itself have mounted disks. */
         if (r == 0)
                 r = restrict_devices(spec, cgroup, fault);
-        if (r == 0 && cgroup >= 0)
-                r = limits_set_io(cgroup, &spec->limits, true, fault);
         if (r < 0)
                 return r;
         /* The fd of a mount that was detached stands for it once it is attached, too. */

@@ -81,9 +81,10 @@ def test_update(t):
                        "pids.max": "30", "cpu.max": "50000 100000", "cpu.weight": "200", "cpuset.cpus": "0",
                        "io.weight": "default 300", "io.max": f"{number} rbps={2 << 20} wbps=max riops=7 wiops=max"}, set_now
     t.host.call(UPDATE, text(name) + limits_of(io=[("", 0, 4096, 0, 0)]))
-    assert read()[0] == dict(fresh, **{"io.max": f"{number} rbps=max wbps=4096 riops=max wiops=max"}), read()
+    none = dict(fresh, **{"cpuset.cpus": t.exec(name, "cat /sys/devices/system/cpu/possible")[1].strip()})
+    assert read()[0] == dict(none, **{"io.max": f"{number} rbps=max wbps=4096 riops=max wiops=max"}), read()
     t.host.call(UPDATE, text(name) + limits_of())
-    assert read()[0] == fresh, read()
+    assert read()[0] == none, read()
     reply = t.refused(t.host.call, UPDATE, text(name) + limits_of(io=[("nowhere", 1, 0, 0, 0)]))
     assert reply.code == 19 and "nowhere" in reply.text, reply
     reply = t.refused(t.host.call, UPDATE, text(name) + limits_of(cpuset="0-900"))
