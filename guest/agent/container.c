@@ -74,7 +74,6 @@ static void container_free(Container *container)
                 process_free(LIST_ENTRY(item, Process, link));
         list_remove(&container->link);
         cgroup_done(&container->cgroup);
-        names_remove(container->guest, container->id);
         agent_container_spec_done(&container->spec);
         free(container->id);
         free(container);
@@ -105,6 +104,7 @@ static void cleanup_done(void *context, int r, int output)
         Guest *guest = container->guest;
         uint32_t request = container->request;
 
+        names_remove(guest, container->id);
         if (r < 0)
                 log_warning_errno(r, "cannot clean up after container %s", container->id);
         if (request && container->fault.error)

@@ -73,6 +73,8 @@ int names_prepare(Container *container, Fault *fault)
         int r = 0;
 
         container->names = guest->resolver_changes;
+        /* Of an agent before this one (tests). */
+        names_remove(guest, container->id);
         print_path(guest, container->id, "", path);
         if (mkdir(path, 0755) < 0)
                 r = errno_neg();

@@ -136,6 +136,18 @@ static void init_loopback_up(void)
                 init_log("<4>uvm-init: cannot bring up lo: %s\n", strerror(errno));
 }
 
+/* All groups of the machine are its containers': any of them may send echo requests without a right of
+ * its own (icmp(7)), as with podman. */
+static void init_allow_ping(void)
+{
+        static const char all[] = "0 2147483647";
+        _cleanup_(fd_closep) int fd = open("/proc/sys/net/ipv4/ping_group_range",
+                                           O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0 || write(fd, all, sizeof(all) - 1) < 0)
+                init_log("<4>uvm-init: cannot allow ping: %s\n", strerror(errno));
+}
+
 static pid_t init_start_agent(void)
 {
         char *const argv[] = {(char *)AGENT_PROGRAM,
@@ -183,6 +195,7 @@ int main(void)
                 init_log("<0>uvm-marker init\n");
         init_open_console();
         init_loopback_up();
+        init_allow_ping();
         init_reap_until(init_start_agent());
         init_end();
 }
