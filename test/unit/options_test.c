@@ -218,5 +218,29 @@ static void refuses_bad_json(void)
         }
 }
 
+/* What is on unless it is turned off stays off. */
+static void keeps_what_is_off(void)
+{
+        sd_bus *bus = bus_open();
+        SandboxConfig config, again;
+        json_object *json;
+
+        unit_assert_int(read_sandbox(message_new(bus, "a{sv}", 0), &config).r, 0);
+        unit_assert(config.balloon);
+        sandbox_config_done(&config);
+        unit_assert_int(read_sandbox(message_new(bus, "a{sv}", 1, "Balloon", "b", 0), &config).r,
+                        0);
+        unit_assert(!config.balloon);
+        json = options_to_json(sandbox_options, sandbox_options_n, &config);
+        sandbox_config_init(&again);
+        unit_assert_int(options_from_json(sandbox_options, sandbox_options_n, &again, json), 0);
+        unit_assert(!again.balloon);
+        json_object_put(json);
+        sandbox_config_done(&again);
+        sandbox_config_done(&config);
+        sd_bus_unref(bus);
+}
+
 UNIT_MAIN(UNIT_TEST(reads_every_type), UNIT_TEST(keeps_defaults), UNIT_TEST(refuses_by_name),
-          UNIT_TEST(refuses_too_much), UNIT_TEST(goes_through_json), UNIT_TEST(refuses_bad_json))
+          UNIT_TEST(refuses_too_much), UNIT_TEST(goes_through_json), UNIT_TEST(refuses_bad_json),
+          UNIT_TEST(keeps_what_is_off))
