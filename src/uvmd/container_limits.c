@@ -112,6 +112,26 @@ static int limits_copy(const ContainerLimits *from, ContainerLimits *into)
         return r;
 }
 
+static int container_limits_ask(Container *container, ShimReplyHandler handler,
+                                ContainerLimitsCall *call)
+{
+        _cleanup_(container_disks_done) ContainerDisks disks = {};
+        _cleanup_(freep) uint8_t *payload = malloc(SHIM_PAYLOAD_MAX);
+        AgentUpdate update = {.container = container->id};
+        size_t size;
+        int r = container_disks_find(container, &disks);
+
+        if (!payload)
+                return -ENOMEM;
+        update.limits = spec_limits(&container->config.limits, disks.limits, disks.n_limits);
+        if (r >= 0)
+                r = agent_update_encode(&update, payload, SHIM_PAYLOAD_MAX, &size);
+        if (r >= 0)
+                r = sandbox_ask_agent(container->task.sandbox, AGENT_REQUEST_UPDATE, 0, payload,
+                                      size, handler, call);
+        return r;
+}
+
 static void container_on_limits(void *userdata, int r, const ShimReply *reply)
 {
         _cleanup_(container_limits_call_freep) ContainerLimitsCall *call = userdata;
@@ -135,25 +155,9 @@ static void container_on_limits(void *userdata, int r, const ShimReply *reply)
         container->config.limits = call->before;
         call->before = (ContainerLimits){};
         sandbox_save(sandbox);
-}
-
-static int container_limits_ask(Container *container, ContainerLimitsCall *call)
-{
-        _cleanup_(container_disks_done) ContainerDisks disks = {};
-        _cleanup_(freep) uint8_t *payload = malloc(SHIM_PAYLOAD_MAX);
-        AgentUpdate update = {.container = container->id};
-        size_t size;
-        int r = container_disks_find(container, &disks);
-
-        if (!payload)
-                return -ENOMEM;
-        update.limits = spec_limits(&container->config.limits, disks.limits, disks.n_limits);
-        if (r >= 0)
-                r = agent_update_encode(&update, payload, SHIM_PAYLOAD_MAX, &size);
-        if (r >= 0)
-                r = sandbox_ask_agent(container->task.sandbox, AGENT_REQUEST_UPDATE, 0, payload,
-                                      size, container_on_limits, call);
-        return r;
+        /* It may have done part of it. */
+        if (sandbox->state == SANDBOX_RUNNING && container->stage == CONTAINER_READY)
+                container_limits_ask(container, NULL, NULL);
 }
 
 static int container_limits_check(Container *container, const ContainerLimits *limits,
@@ -203,7 +207,7 @@ int container_limits_set(Container *container, ContainerLimits *limits, sd_bus_m
                 return r;
         if (container->stage != CONTAINER_READY || sandbox->state != SANDBOX_RUNNING)
                 return sd_bus_reply_method_return(message, NULL);
-        r = container_limits_ask(container, call);
+        r = container_limits_ask(container, container_on_limits, call);
         if (r >= 0)
                 TAKE_PTR(call);
         return r;
