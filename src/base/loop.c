@@ -79,9 +79,13 @@ static int loop_timeout_msec(Loop *loop, uint64_t limit_usec)
 
 static int loop_dispatch_timers(Loop *loop)
 {
-        uint64_t now = clock_now_usec();
         List *first;
+        uint64_t now;
 
+        /* Most rounds of most loops: no look at the clock. */
+        if (!list_first(&loop->timers))
+                return 0;
+        now = clock_now_usec();
         while (!loop->stopped && (first = list_first(&loop->timers))) {
                 LoopTimer *timer = LIST_ENTRY(first, LoopTimer, link);
                 int r;

@@ -149,14 +149,6 @@ static void set_throttle(ThrottleDirection direction, ThrottleLimits limits)
         unit_assert_int(virtio_device_set_throttle(device, direction, &limits), 0);
 }
 
-static void run_for(uint64_t usec)
-{
-        uint64_t limit = clock_now_usec() + usec;
-
-        for (uint64_t now = 0; now < limit; now = clock_now_usec())
-                unit_assert_int(loop_step(loop, limit - now), 0);
-}
-
 /* Each direction has its own, and none keeps the other. */
 static void test_throttle(void)
 {

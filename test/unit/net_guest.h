@@ -127,6 +127,14 @@ static inline void settle(void)
                 unit_assert_int(loop_step(loop, 0), 0);
 }
 
+static inline void run_for(uint64_t usec)
+{
+        uint64_t limit = clock_now_usec() + usec;
+
+        for (uint64_t now = clock_now_usec(); now < limit; now = clock_now_usec())
+                unit_assert_int(loop_step(loop, limit - now), 0);
+}
+
 static inline void offer(unsigned queue, unsigned first, unsigned n)
 {
         for (unsigned i = 0; i < n; i++)

@@ -79,6 +79,62 @@ static void test_interrupts(void)
         end();
 }
 
+/* The driver wants to hear of the next request that is used. */
+static void want_interrupt(unsigned queue)
+{
+        Driver *driver = &drivers[queue];
+
+        driver_put(driver, RINGS(queue) + 4096 + 4 + 2 * DRIVER_ENTRIES,
+                   driver_get(driver, RINGS(queue) + 8192 + 2, 2), 2);
+}
+
+static void wait_for_interrupts(uint64_t n)
+{
+        uint64_t limit = clock_now_usec() + clock_limit_usec(10 * USEC_PER_SEC);
+
+        while (device->counters.interrupts < n) {
+                unit_assert(clock_now_usec() < limit);
+                unit_assert_int(loop_step(loop, USEC_PER_SEC), 0);
+        }
+}
+
+/* A few packets that were sent are told of a little later, or with the next that came. */
+static void test_interrupt_for_both(void)
+{
+        begin();
+        offer(0, 0, 40);
+        driver_kick(&drivers[0]);
+        settle();
+        guest_sends(1, 0, 60, 1);
+        driver_kick(&drivers[1]);
+        wait_for_interrupts(1);
+        unit_assert_int(driver_used(&drivers[1]), 1);
+        want_interrupt(1);
+        /* Of this one and the next, which both are there when the loop looks, one interrupt tells. */
+        guest_sends(1, 1, 60, 2);
+        driver_kick(&drivers[1]);
+        host_sends(0, 60, 3);
+        wait_for_interrupts(2);
+        unit_assert_int(driver_used(&drivers[0]), 1);
+        unit_assert_int(driver_used(&drivers[1]), 2);
+        run_for(20 * USEC_PER_MSEC);
+        unit_assert_int(device->counters.interrupts, 2);
+        want_interrupt(1);
+        /* Many bytes are told of at once, and a reset has nothing told. */
+        guest_sends(1, 2, 65535, 4);
+        driver_kick(&drivers[1]);
+        settle();
+        unit_assert_int(device->counters.interrupts, 3);
+        want_interrupt(1);
+        guest_sends(1, 30, 60, 5);
+        driver_kick(&drivers[1]);
+        unit_assert_int(loop_step(loop, 0), 0);
+        virtio_device_reset(device);
+        run_for(20 * USEC_PER_MSEC);
+        unit_assert_int(device->counters.interrupts, 3);
+        end();
+}
+
 static void test_receive(void)
 {
         begin();
@@ -255,7 +311,8 @@ static void test_reset(void)
 }
 
 UNIT_MAIN(UNIT_TEST(test_transmit), UNIT_TEST(test_transmit_nonsense),
-          UNIT_TEST(test_transmit_stuck), UNIT_TEST(test_interrupts), UNIT_TEST(test_receive),
+          UNIT_TEST(test_transmit_stuck), UNIT_TEST(test_interrupts),
+          UNIT_TEST(test_interrupt_for_both), UNIT_TEST(test_receive),
           UNIT_TEST(test_receive_starved), UNIT_TEST(test_receive_too_large),
           UNIT_TEST(test_receive_unmergeable), UNIT_TEST(test_receive_many),
           UNIT_TEST(test_malformed), UNIT_TEST(test_reset))

@@ -310,10 +310,12 @@ static void device_interrupt(VirtioDevice *device, unsigned why)
                 log_warning_errno(errno_neg(), "%s: can't raise its interrupt", device->ops->name);
 }
 
-void virtio_device_signal(VirtioDevice *device, unsigned queue)
+bool virtio_device_signal(VirtioDevice *device, unsigned queue)
 {
-        if (virtio_queue_wants_interrupt(&device->queues[queue]))
-                device_interrupt(device, VIRTIO_INTERRUPT_QUEUE);
+        if (!virtio_queue_wants_interrupt(&device->queues[queue]))
+                return false;
+        device_interrupt(device, VIRTIO_INTERRUPT_QUEUE);
+        return true;
 }
 
 static void device_watch_kicks(VirtioDevice *device, unsigned first, uint32_t events)

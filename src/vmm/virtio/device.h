@@ -280,8 +280,8 @@ static inline bool virtio_device_has(const VirtioDevice *device, uint64_t featur
         return (device->state.driver_features & feature) == feature;
 }
 
-/* After a batch of pushes to @queue: an interrupt, if the driver asked for one. */
-void virtio_device_signal(VirtioDevice *device, unsigned queue);
+/* After a batch of pushes to @queue: an interrupt, if the driver asked for one. Whether it did. */
+bool virtio_device_signal(VirtioDevice *device, unsigned queue);
 
 /*
  * Lends the interrupt, and the kicks of queue @first and the next, to somebody who uses their fds

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -19,6 +20,11 @@
 
 /* After so many bytes of a turn the guest hears of them, so that it works while we do. */
 #define NET_SIGNAL_BYTES 65536U
+
+/* So many packets that were sent are told of at once, fewer (and fewer bytes) after this time. TCP has
+ * two in flight that it doesn't hear of, and goes on when an acknowledgement comes: by an interrupt. */
+#define NET_SIGNAL_PACKETS 16
+#define NET_SIGNAL_USEC    (1 * USEC_PER_MSEC)
 
 static unsigned receive_index(const NetPair *pair)
 {
@@ -50,6 +56,42 @@ static void pair_lose_tap(NetPair *pair, int error)
         log_warning_errno(error, "net: the tap is gone");
         pair->is_gone = true;
         loop_fd_remove(&pair->source);
+}
+
+static void pair_forget_untold(NetPair *pair)
+{
+        loop_timer_cancel(&pair->tell);
+        pair->n_untold = pair->untold_bytes = 0;
+}
+
+/* Tells of packets that came, and of those that were sent with them. */
+static void pair_tell_received(NetPair *pair)
+{
+        if (!virtio_device_signal(pair->device, receive_index(pair)) || pair->n_untold == 0)
+                return;
+        pair_forget_untold(pair);
+        (void)virtio_queue_wants_interrupt(&pair->device->queues[transmit_index(pair)]);
+}
+
+static void pair_tell_sent(NetPair *pair)
+{
+        pair_forget_untold(pair);
+        virtio_device_signal(pair->device, transmit_index(pair));
+}
+
+static int pair_on_tell(LoopTimer *timer)
+{
+        pair_tell_sent(CONTAINER_OF(timer, NetPair, tell));
+        return 0;
+}
+
+static void pair_tell_sent_soon(NetPair *pair)
+{
+        if (pair->n_untold >= NET_SIGNAL_PACKETS || pair->untold_bytes >= NET_SIGNAL_BYTES)
+                pair_tell_sent(pair);
+        else if (pair->n_untold > 0 && !pair->tell.loop)
+                loop_timer_arm(pair->device->loop, &pair->tell, clock_now_usec() + NET_SIGNAL_USEC,
+                               pair_on_tell);
 }
 
 static bool error_is_of_lost_tap(int r)
@@ -111,11 +153,11 @@ static int pair_receive_turn(NetPair *pair)
                 r = pair_on_received(pair, r, size);
                 untold += size;
                 if (untold >= NET_SIGNAL_BYTES) {
-                        virtio_device_signal(pair->device, receive_index(pair));
+                        pair_tell_received(pair);
                         untold = 0;
                 }
         }
-        virtio_device_signal(pair->device, receive_index(pair));
+        pair_tell_received(pair);
         /* What the tap says, and what it has not, are no failures of the device. */
         return r < 0 || r == NET_RECEIVE_E_STARVED ? 0 : r;
 }
@@ -154,7 +196,6 @@ static int pair_send(NetPair *pair, const VirtioChain *chain)
 static int pair_transmit_turn(NetPair *pair)
 {
         VirtioQueue *queue = &pair->device->queues[transmit_index(pair)];
-        uint32_t untold = 0;
         VirtioChain chain;
 
         for (unsigned n = 0; n < NET_TURN_MAX; n++) {
@@ -175,11 +216,10 @@ static int pair_transmit_turn(NetPair *pair)
                                     1);
                 virtio_queue_push(queue, chain.head, 0);
                 virtio_count(&pair->device->counters.requests, 1);
-                untold += MIN(chain.readable_size, NET_SIGNAL_BYTES);
-                if (untold >= NET_SIGNAL_BYTES) {
-                        virtio_device_signal(pair->device, transmit_index(pair));
-                        untold = 0;
-                }
+                pair->n_untold++;
+                pair->untold_bytes += MIN(chain.readable_size, NET_SIGNAL_BYTES);
+                if (pair->untold_bytes >= NET_SIGNAL_BYTES)
+                        pair_tell_sent(pair);
         }
         /* The others first. */
         virtio_device_kick(pair->device, transmit_index(pair));
@@ -194,7 +234,7 @@ int net_pair_transmit(NetPair *pair)
                 return 0;
         pair->is_stuck = false;
         r = pair_transmit_turn(pair);
-        virtio_device_signal(pair->device, transmit_index(pair));
+        pair_tell_sent_soon(pair);
         return r != 0 ? r : pair_watch(pair);
 }
 
@@ -286,6 +326,8 @@ static int pair_start_vhost(NetPair *pair)
 
         if (pair->receive.pending > 0)
                 virtio_count(&pair->device->counters.drops, 1);
+        if (pair->n_untold > 0)
+                pair_tell_sent(pair);
         loop_fd_remove(&pair->source);
         net_receive_reset(&pair->receive, pair->receive.is_mergeable);
         virtio_device_lend(pair->device, receive_index(pair));
@@ -402,6 +444,7 @@ void net_pair_close(NetPair *pair)
                 return;
         if (pair->is_vhost)
                 pair_stop_vhost(pair);
+        pair_forget_untold(pair);
         pair->is_open = false;
         loop_fd_remove(&pair->source);
         net_receive_reset(&pair->receive, false);

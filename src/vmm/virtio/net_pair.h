@@ -6,6 +6,9 @@
  * kicks; when the guest has no buffers it is the other way round. A tap that takes no more packets, or
  * a throttle that is empty, leaves them in the guest's ring.
  *
+ * That packets were sent is no news that a guest waits for, and all of a device's queues have one
+ * interrupt: so a few that were sent are told of by the next one that it gets, or a little later.
+ *
  * Where there is a vhost-net fd the kernel may be asked to move the packets instead (net/vhost.h); then
  * neither the tap nor the queues are touched here.
  *
@@ -29,6 +32,9 @@ typedef struct NetPair {
         bool is_gone;     /* the tap is no more */
         bool is_attached; /* the host uses the tap's queue */
         NetReceive receive;
+
+        uint32_t n_untold, untold_bytes; /* packets that were sent and not told of */
+        LoopTimer tell;                  /* at the latest */
 
         int vhost;     /* /dev/vhost-net, or FD_NONE */
         bool is_vhost; /* the kernel moves the packets */
