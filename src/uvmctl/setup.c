@@ -22,7 +22,7 @@ const char setup_help[] = SETUP_HELP_PROCESS
         "      --cpus-max N          and of the CPUs (as many as it has)\n"
         "      --merge-pages         share equal pages with other guests (KSM: a side channel)\n"
         "      --no-balloon          freed memory stays with the guest\n"
-        "  -h, --hostname NAME       of the guest (the name)\n"
+        "  -h, --hostname NAME       of the guest (the name)\n" NETWORK_HELP
         "      --entrypoint COMMAND  instead of the image's\n"
         "      --read-only           no writable layer\n"
         "  -v, --volume SOURCE:TARGET[:OPTIONS]\n"
@@ -108,6 +108,7 @@ static const struct option options_run[] = {
         {"merge-pages", no_argument, NULL, OPT_MERGE_PAGES},
         {"no-balloon", no_argument, NULL, OPT_NO_BALLOON},
         {"hostname", required_argument, NULL, 'h'},
+        NETWORK_OPTIONS,
         {"entrypoint", required_argument, NULL, OPT_ENTRYPOINT},
         {"read-only", no_argument, NULL, OPT_READ_ONLY},
         {"tmpfs", required_argument, NULL, OPT_TMPFS},
@@ -295,6 +296,8 @@ static int setup_parse_process(Setup *setup, const Verb *verb, int option)
 
 static int setup_parse_option(Setup *setup, const Verb *verb, int option)
 {
+        if (option == 'p' || (option >= NETWORK_OPT_FIRST && option <= NETWORK_OPT_LAST))
+                return network_take_option(&setup->network, verb, option);
         switch (option) {
         case OPT_RM:
                 setup->remove = true;
@@ -369,7 +372,7 @@ static int setup_parse_option(Setup *setup, const Verb *verb, int option)
 int setup_parse(Setup *setup, const Verb *verb, int argc, char **argv, bool is_exec)
 {
         /* "+": what follows the image or container is the command's own. */
-        const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:v:";
+        const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:v:p:";
         _cleanup_(freep) struct option *all = is_exec ? NULL : limit_args_join(options_run);
         int option;
 
@@ -382,7 +385,10 @@ int setup_parse(Setup *setup, const Verb *verb, int argc, char **argv, bool is_e
         }
         if (setup->detach && setup->remove && is_exec)
                 return verb_usage_error(verb, "-d and --rm don't go together");
-        return 0;
+        if (setup->sandbox && network_is_given(&setup->network))
+                return verb_usage_error(verb, "a container in --sandbox has that one's networks: "
+                                              "see uvmctl network attach");
+        return is_exec || setup->sandbox ? 0 : network_complete(&setup->network, verb);
 }
 
 void setup_done(Setup *setup)
@@ -398,6 +404,7 @@ void setup_done(Setup *setup)
         for (size_t i = 0; i < setup->n_throttles; i++)
                 mount_spec_done(&setup->throttles[i]);
         free(setup->throttles);
+        network_options_done(&setup->network);
         free(setup->cap_add);
         free(setup->cap_drop);
         free(setup->ulimits);

@@ -10,6 +10,7 @@
 #include "client/bus.h"
 #include "client/mount_spec.h"
 #include "uvmctl/limit_args.h"
+#include "uvmctl/network.h"
 #include "uvmctl/verbs.h"
 
 /* Strings are borrowed from the command line unless said otherwise. */
@@ -27,6 +28,7 @@ typedef struct Setup {
         LimitArgs limits; /* of scope and container; owned */
         uint64_t boot_timeout_usec;
         bool remove, merge_pages, no_balloon;
+        NetworkOptions network;
 
         /* the container or process */
         const char *entrypoint;

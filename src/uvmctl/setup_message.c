@@ -245,6 +245,8 @@ int setup_append_sandbox(const Setup *setup, sd_bus_message *message)
         dict_bool(&dict, "MergePages", setup->merge_pages);
         dict_balloon(&dict, setup);
         dict_limits(&dict, setup, LIMIT_OF_SCOPE);
+        if (dict.r >= 0)
+                dict.r = network_append_sandbox(&setup->network, message);
         dict_pairs(&dict, "Labels", setup->labels, setup->n_labels, '=');
         dict_close(&dict);
         return dict_status(&dict);

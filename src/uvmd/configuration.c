@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/parse.h"
+#include "proto/agent_network.h"
 #include "uvmd/capability.h"
 #include "uvmd/configuration.h"
 #include "uvmd/errors.h"
@@ -111,6 +112,9 @@ const Option sandbox_options[] = {
         SANDBOX("Network", OPTION_STRING, network.network, .max = NETWORK_TEXT_MAX,
                 .is_valid = network_spec_is_valid, .expected = NETWORK_SPEC_EXPECTED),
         SANDBOX("NetworkNamespace", OPTION_FD, network_namespace),
+        SANDBOX("Interface", OPTION_STRING, network.interface, .max = AGENT_NAME_MAX,
+                .is_valid = agent_interface_name_is_valid,
+                .expected = "the name of an interface, at most 15 bytes"),
         SANDBOX("MACAddress", OPTION_STRING, network.mac, .max = 17,
                 .is_valid = network_mac_is_valid, .expected = NETWORK_MAC_EXPECTED),
         SANDBOX("Addresses", OPTION_STRINGS, network.addresses, .max = NETWORK_ADDRESSES_MAX,
@@ -244,10 +248,12 @@ static int sandbox_check_network(const SandboxConfig *config, sd_bus_error *erro
                                  "adds to what is in a namespace.");
         if (network->network)
                 return network_config_check(network, error);
-        if (network->mac || is_given(network->addresses) || is_given(network->ports))
-                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
-                                 "MACAddress, Addresses and Ports are of a network: set Network, "
-                                 "to \"bridge\" for instance.");
+        if (network->interface || network->mac || is_given(network->addresses) ||
+            is_given(network->ports))
+                return error_set(
+                        error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                        "Interface, MACAddress, Addresses and Ports are of a network: set Network, "
+                        "to \"bridge\" for instance.");
         return 0;
 }
 

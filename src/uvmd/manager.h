@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "base/list.h"
 #include "base/parse.h"
 #include "uvmd/admission.h"
 #include "uvmd/idrange.h"
@@ -36,6 +37,7 @@ struct Manager {
         struct Volume *volumes;    /* hash by "UID/NAME" */
         unsigned n_volume_workers; /* that remove files */
         sd_event_source *volume_wake;
+        List network_listings;        /* see bus/network_list.c */
         struct Worker *network_sweep; /* takes back what is left of networks; NULL: nothing is */
         struct BusCallers *callers;   /* see bus/call.c */
         sd_event_source *idle;

@@ -20,6 +20,7 @@
 #include "uvmd/net/cni_config.h"
 #include "uvmd/net/cni_result.h"
 #include "uvmd/net/program.h"
+#include "uvmd/net/stand_in.h"
 
 #define PLUGIN_PATH_MAX 512
 
@@ -34,6 +35,8 @@ typedef struct Chain {
         const CniPaths *paths;
         json_object *list, *runtime; /* borrowed from the entry */
         const char *namespace;       /* "": it is gone */
+        int stand_in;                /* in its place; FD_NONE: there is none */
+        char stand_in_path[48];
 } Chain;
 
 /* ------------------------------------------------------------------ one plugin */
@@ -161,7 +164,7 @@ static int chain_open(Chain *chain, Ledger *ledger, const CniPaths *paths)
         sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = -EBADMSG;
 
-        *chain = (Chain){.ledger = ledger, .paths = paths, .namespace = ""};
+        *chain = (Chain){.ledger = ledger, .paths = paths, .namespace = "", .stand_in = FD_NONE};
         if (!json_object_object_get_ex(ledger->entry, ENTRY_LIST, &list) ||
             !json_object_object_get_ex(ledger->entry, ENTRY_RUNTIME, &chain->runtime) ||
             !json_object_is_type(chain->runtime, json_type_object))
@@ -273,6 +276,28 @@ int cni_chain_add(Ledger *ledger, const CniPaths *paths, const NetworkConfig *co
         return r;
 }
 
+/*
+ * The bridge plugin takes those rules back whose addresses it finds in the namespace. Where that is
+ * gone, it gets one that looks the same.
+ */
+static void chain_stand_in(Chain *chain)
+{
+        json_object *result;
+        int r;
+
+        if (chain->namespace[0] ||
+            !json_object_object_get_ex(chain->ledger->entry, ENTRY_RESULT, &result))
+                return;
+        r = stand_in_open(&chain->stand_in, chain->ledger->interface, result);
+        if (r < 0) {
+                log_warning_errno(r, "Can't make a namespace in place of one that is gone");
+                return;
+        }
+        snprintf(chain->stand_in_path, sizeof(chain->stand_in_path), "/proc/%d/fd/%d", getpid(),
+                 chain->stand_in);
+        chain->namespace = chain->stand_in_path;
+}
+
 int cni_chain_delete(Ledger *ledger, const CniPaths *paths, sd_bus_error *error)
 {
         Chain chain;
@@ -280,6 +305,7 @@ int cni_chain_delete(Ledger *ledger, const CniPaths *paths, sd_bus_error *error)
 
         if (r < 0)
                 return error_set(error, r, ERROR_FAILED, "%s.json makes no sense.", ledger->path);
+        chain_stand_in(&chain);
         for (size_t i = cni_list_count(chain.list); i-- > 0;) {
                 _cleanup_(program_end_done) ProgramEnd end = {};
 
@@ -287,5 +313,6 @@ int cni_chain_delete(Ledger *ledger, const CniPaths *paths, sd_bus_error *error)
                 if (r < 0 && first >= 0)
                         first = r;
         }
+        fd_close(chain.stand_in);
         return first < 0 ? first : ledger_clear(ledger);
 }

@@ -1,22 +1,17 @@
 /* Ports of Open vSwitch bridges; see ovs.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_addr.h>
-#include <net/if.h>
-#include <netlink/route/link/veth.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "uvmd/errors.h"
-#include "uvmd/json.h"
 #include "uvmd/net/netlink.h"
 #include "uvmd/net/ovs.h"
 #include "uvmd/net/program.h"
+#include "uvmd/net/veth.h"
 
 #define OVS_OUTPUT_MAX 4096
 #define OVS_PORT_SIZE  16
@@ -76,8 +71,6 @@ static int vsctl(const char *const *arguments, sd_bus_error *error)
         return 0;
 }
 
-/* ------------------------------------------------------------------ the pair */
-
 /* Unique among sandboxes and their interfaces; the same when it is made again. */
 static void port_name(const Ledger *ledger, char ret[OVS_PORT_SIZE])
 {
@@ -88,98 +81,6 @@ static void port_name(const Ledger *ledger, char ret[OVS_PORT_SIZE])
                 for (const char *at = parts[i]; *at; at++)
                         hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
         snprintf(ret, OVS_PORT_SIZE, "uvm%011llx", (unsigned long long)hash & 0xfffffffffffULL);
-}
-
-static int set_mac(struct rtnl_link *link, const char *mac)
-{
-        _cleanup_(nl_addr_putp) struct nl_addr *address = NULL;
-        int r;
-
-        if (!mac)
-                return 0;
-        r = netlink_error(nl_addr_parse(mac, AF_LLC, &address));
-        if (r >= 0)
-                rtnl_link_set_addr(link, address);
-        return r;
-}
-
-/* Both ends at once, the other one where it belongs: nobody sees it on the host. */
-static int pair_add(struct nl_sock *socket, const char *port, const char *interface,
-                    const char *mac, int namespace)
-{
-        _cleanup_(rtnl_link_putp) struct rtnl_link *link = rtnl_link_veth_alloc();
-        _cleanup_(rtnl_link_putp) struct rtnl_link *peer = NULL;
-        int r;
-
-        if (!link)
-                return -ENOMEM;
-        rtnl_link_set_name(link, port);
-        rtnl_link_set_flags(link, IFF_UP);
-        peer = rtnl_link_veth_get_peer(link);
-        rtnl_link_set_name(peer, interface);
-        rtnl_link_set_ns_fd(peer, namespace);
-        r = set_mac(peer, mac);
-        return r < 0 ? r : netlink_error(rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL));
-}
-
-static int pair_delete(const char *port)
-{
-        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
-        _cleanup_(rtnl_link_putp) struct rtnl_link *link = rtnl_link_alloc();
-        int r = link ? netlink_open(&socket) : -ENOMEM;
-
-        if (r < 0)
-                return r;
-        rtnl_link_set_name(link, port);
-        r = netlink_error(rtnl_link_delete(socket, link));
-        return r == -ENODEV || r == -ENOENT ? 0 : r;
-}
-
-/* A socket stays in the namespace in which it was made. */
-static int open_socket_in(int namespace, struct nl_sock **ret)
-{
-        _cleanup_(fd_closep) int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        int r;
-
-        if (own < 0 || setns(namespace, CLONE_NEWNET) < 0)
-                return errno_neg();
-        r = netlink_open(ret);
-        if (setns(own, CLONE_NEWNET) < 0 && r >= 0)
-                r = errno_neg();
-        return r;
-}
-
-static int add_address(struct nl_sock *socket, int index, const char *text)
-{
-        _cleanup_(rtnl_addr_putp) struct rtnl_addr *address = rtnl_addr_alloc();
-        _cleanup_(nl_addr_putp) struct nl_addr *local = NULL;
-        int r = address ? netlink_error(nl_addr_parse(text, AF_UNSPEC, &local)) : -ENOMEM;
-
-        if (r < 0)
-                return r;
-        rtnl_addr_set_ifindex(address, index);
-        r = netlink_error(rtnl_addr_set_local(address, local));
-        /* The guest looks for itself whether it is free. */
-        if (nl_addr_get_family(local) == AF_INET6)
-                rtnl_addr_set_flags(address, IFA_F_NODAD);
-        return r < 0 ? r : netlink_error(rtnl_addr_add(socket, address, NLM_F_CREATE));
-}
-
-/* Addresses, then up: whoever watches the namespace sees it complete. */
-static int interface_set_up(int namespace, const char *interface, char *const *addresses)
-{
-        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
-        _cleanup_(rtnl_link_putp) struct rtnl_link *link = NULL, *change = rtnl_link_alloc();
-        int r = change ? open_socket_in(namespace, &socket) : -ENOMEM;
-
-        if (r >= 0)
-                r = netlink_error(rtnl_link_get_kernel(socket, 0, interface, &link));
-        for (; r >= 0 && addresses && *addresses; addresses++)
-                r = add_address(socket, rtnl_link_get_ifindex(link), *addresses);
-        if (r < 0)
-                return r;
-        rtnl_link_set_flags(change, IFF_UP);
-        return netlink_error(rtnl_link_change(socket, link, change, 0));
 }
 
 /* ------------------------------------------------------------------ the work */
@@ -228,14 +129,14 @@ static int ovs_make(Ledger *ledger, const NetworkConfig *config, const char *bri
 
         snprintf(id, sizeof(id), "external_ids:uvm-id=%s", ledger->id);
         if (r >= 0)
-                r = pair_add(socket, port, ledger->interface, config->mac, fd);
+                r = veth_add(socket, port, ledger->interface, config->mac, fd);
         if (r < 0)
                 return error_set(error, r, ERROR_FAILED,
                                  "Can't make a pair of interfaces for the bridge %s: %s.", bridge,
                                  strerror(-r));
         r = vsctl(arguments, error);
         if (r >= 0)
-                r = interface_set_up(fd, ledger->interface, config->addresses);
+                r = veth_set_up(fd, ledger->interface, config->addresses);
         return r < 0 ? r
                      : ledger_update(ledger, ENTRY_RESULT,
                                      make_result(port, ledger->interface, config->addresses));
@@ -270,7 +171,7 @@ int ovs_delete(Ledger *ledger, sd_bus_error *error)
                 return error_set(error, -EBADMSG, ERROR_FAILED, "%s.json makes no sense.",
                                  ledger->path);
         r = vsctl(arguments, error);
-        s = pair_delete(port);
+        s = veth_delete(port);
         if (r >= 0 && s < 0)
                 r = s;
         return r < 0 ? r : ledger_clear(ledger);

@@ -1,0 +1,88 @@
+/* Networks as people write them; see network_arg.h. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "client/network_arg.h"
+
+static int wrong(char **ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int wrong(char **ret_error, const char *format, ...)
+{
+        va_list arguments;
+        int n;
+
+        va_start(arguments, format);
+        n = vasprintf(ret_error, format, arguments);
+        va_end(arguments);
+        if (n >= 0)
+                return -EINVAL;
+        *ret_error = NULL;
+        return -ENOMEM;
+}
+
+/* How much of @text is the prefix that a kind of network has: "cni:" and the like. */
+static size_t prefix_size(const char *text)
+{
+        static const char *const prefixes[] = {"cni:", "host:", "ovs:"};
+
+        for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
+                if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0)
+                        return strlen(prefixes[i]);
+        return 0;
+}
+
+static int take_option(NetworkArg *arg, char *option, char **ret_error)
+{
+        char *value = strchr(option, '=');
+
+        if (!value || !value[1])
+                return wrong(ret_error, "\"%s\" is not of the form OPTION=VALUE", option);
+        *value++ = 0;
+        if (strcmp(option, "ip") == 0 || strcmp(option, "ip6") == 0) {
+                if (arg->n_ips == NETWORK_ARG_IPS_MAX)
+                        return wrong(ret_error, "at most %d addresses", NETWORK_ARG_IPS_MAX);
+                arg->ips[arg->n_ips++] = value;
+        } else if (strcmp(option, "mac") == 0) {
+                arg->mac = value;
+        } else if (strcmp(option, "interface_name") == 0) {
+                arg->interface = value;
+        } else {
+                return wrong(ret_error, "there is no option \"%s\" (ip, mac, interface_name)",
+                             option);
+        }
+        return 0;
+}
+
+int network_arg_parse(NetworkArg *arg, const char *text, char **ret_error)
+{
+        char *options, *option, *state = NULL;
+        int r = 0;
+
+        *ret_error = NULL;
+        *arg = (NetworkArg){.text = strdup(text)};
+        if (!arg->text)
+                return -ENOMEM;
+        if (strncmp(text, "ns:", 3) == 0) {
+                arg->path = arg->text + 3;
+                return arg->path[0] ? 0 : wrong(ret_error, "which namespace? ns:/run/netns/NAME");
+        }
+        arg->network = arg->text;
+        options = strchr(arg->text + prefix_size(text), ':');
+        if (!options)
+                return text[0] ? 0 : wrong(ret_error, "which network?");
+        *options++ = 0;
+        for (option = strtok_r(options, ",", &state); r >= 0 && option;
+             option = strtok_r(NULL, ",", &state))
+                r = take_option(arg, option, ret_error);
+        return r;
+}
+
+void network_arg_done(NetworkArg *arg)
+{
+        free(arg->text);
+        *arg = (NetworkArg){};
+}

@@ -1,0 +1,258 @@
+/* Options about networks; see network.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "client/late.h"
+#include "uvmctl/network.h"
+
+static void texts_add(NetworkTexts *texts, char *text)
+{
+        char **grown = reallocarray(texts->texts, texts->n + 1, sizeof(*grown));
+
+        if (!grown)
+                abort();
+        grown[texts->n++] = text;
+        texts->texts = grown;
+}
+
+/* ------------------------------------------------------------------ parsing */
+
+static int add_network(NetworkOptions *options, const Verb *verb, const char *text,
+                       const char *where)
+{
+        NetworkArg *grown = reallocarray(options->networks, options->n_networks + 1,
+                                         sizeof(*grown));
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        if (!grown)
+                abort();
+        options->networks = grown;
+        r = network_arg_parse(&grown[options->n_networks++], text, &error);
+        if (r < 0)
+                return verb_usage_error(verb, "%s: %s", where, error ? error : strerror(-r));
+        return 0;
+}
+
+int network_take_option(NetworkOptions *options, const Verb *verb, int option)
+{
+        switch (option) {
+        case NETWORK_OPT_NETWORK:
+                return add_network(options, verb, optarg, "--network");
+        case 'p':
+                texts_add(&options->ports, optarg);
+                return 0;
+        case NETWORK_OPT_DNS:
+                texts_add(&options->dns, optarg);
+                return 0;
+        case NETWORK_OPT_DNS_SEARCH:
+                texts_add(&options->dns_search, optarg);
+                return 0;
+        case NETWORK_OPT_DNS_OPTION:
+                texts_add(&options->dns_options, optarg);
+                return 0;
+        case NETWORK_OPT_ADD_HOST:
+                texts_add(&options->hosts, optarg);
+                return 0;
+        case NETWORK_OPT_IP:
+                texts_add(&options->ips, optarg);
+                return 0;
+        case NETWORK_OPT_MAC:
+                options->mac = optarg;
+                return 0;
+        default:
+                return client_fail("wrong arguments\nTry: uvmctl %s --help", verb->name);
+        }
+}
+
+bool network_is_given(const NetworkOptions *options)
+{
+        return options->n_networks || options->ports.n || options->dns.n || options->dns_search.n ||
+               options->dns_options.n || options->hosts.n || options->ips.n || options->mac;
+}
+
+/* The value of UVM_NETWORK in the file, in new memory; NULL: it says nothing. */
+static char *default_from_file(void)
+{
+        static const char key[] = "UVM_NETWORK=";
+        FILE *file = fopen(NETWORK_DEFAULTS_FILE, "re");
+        _cleanup_(freep) char *line = NULL;
+        char *found = NULL;
+        size_t room = 0;
+        ssize_t n;
+
+        while (file && (n = getline(&line, &room, file)) > 0) {
+                char *value = line + strlen(key);
+
+                if (strncmp(line, key, strlen(key)) != 0)
+                        continue;
+                value[strcspn(value, "\n")] = 0;
+                if (value[0] == '"' && strlen(value) > 1 && value[strlen(value) - 1] == '"') {
+                        value[strlen(value) - 1] = 0;
+                        value++;
+                }
+                free(found);
+                found = strdup(value);
+        }
+        if (file)
+                fclose(file);
+        return found;
+}
+
+int network_complete(NetworkOptions *options, const Verb *verb)
+{
+        const char *environment = getenv("UVM_NETWORK");
+        _cleanup_(freep) char *file = environment ? NULL : default_from_file();
+        const char *fallback = environment ? environment : file;
+
+        if (options->n_networks == 0 && fallback && fallback[0]) {
+                int r = add_network(options, verb, fallback, "UVM_NETWORK");
+
+                if (r)
+                        return r;
+        }
+        if (options->n_networks == 0 && (options->ports.n || options->ips.n || options->mac))
+                return verb_usage_error(verb, "-p, --ip and --mac-address are of a network: say "
+                                              "which, for instance --network bridge");
+        for (size_t i = 1; i < options->n_networks; i++)
+                if (options->networks[i].path)
+                        return verb_usage_error(verb, "--network ns:PATH comes first, for the "
+                                                      "others go into that namespace");
+        return 0;
+}
+
+void network_options_done(NetworkOptions *options)
+{
+        for (size_t i = 0; i < options->n_networks; i++)
+                network_arg_done(&options->networks[i]);
+        free(options->networks);
+        free(options->ports.texts);
+        free(options->dns.texts);
+        free(options->dns_search.texts);
+        free(options->dns_options.texts);
+        free(options->hosts.texts);
+        free(options->ips.texts);
+}
+
+/* ------------------------------------------------------------------ sending */
+
+static int append_text(sd_bus_message *message, const char *key, const char *value)
+{
+        return value ? sd_bus_message_append(message, "{sv}", key, "s", value) : 0;
+}
+
+/* Both lists as one; nothing where both are empty. */
+static int append_texts(sd_bus_message *message, const char *key, const char *const *first,
+                        size_t n_first, char *const *second, size_t n_second)
+{
+        int r;
+
+        if (n_first + n_second == 0)
+                return 0;
+        r = sd_bus_message_open_container(message, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(message, "s", key);
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'a', "s");
+        for (size_t i = 0; r >= 0 && i < n_first; i++)
+                r = sd_bus_message_append(message, "s", first[i]);
+        for (size_t i = 0; r >= 0 && i < n_second; i++)
+                r = sd_bus_message_append(message, "s", second[i]);
+        for (int i = 0; r >= 0 && i < 3; i++)
+                r = sd_bus_message_close_container(message);
+        return r;
+}
+
+static int append_list(sd_bus_message *message, const char *key, const NetworkTexts *texts)
+{
+        return append_texts(message, key, NULL, 0, texts->texts, texts->n);
+}
+
+static int append_namespace(sd_bus_message *message, const char *path)
+{
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+        if (fd < 0) {
+                client_warn("cannot open the namespace %s: %s", path, strerror(errno));
+                return -EINVAL;
+        }
+        return sd_bus_message_append(message, "{sv}", "NetworkNamespace", "h", fd);
+}
+
+static int append_arg(sd_bus_message *message, const NetworkArg *arg, const NetworkTexts *ips,
+                      const char *mac)
+{
+        int r = arg->path ? append_namespace(message, arg->path)
+                          : append_text(message, "Network", arg->network);
+
+        if (r >= 0)
+                r = append_text(message, "Interface", arg->interface);
+        if (r >= 0)
+                r = append_text(message, "MACAddress", arg->mac ? arg->mac : mac);
+        if (r >= 0)
+                r = append_texts(message, "Addresses", arg->ips, arg->n_ips,
+                                 ips ? ips->texts : NULL, ips ? ips->n : 0);
+        return r;
+}
+
+int network_append_sandbox(const NetworkOptions *options, sd_bus_message *message)
+{
+        const struct {
+                const char *key;
+                const NetworkTexts *texts;
+        } lists[] = {
+                {"Ports", &options->ports},          {"Dns", &options->dns},
+                {"DnsSearch", &options->dns_search}, {"DnsOptions", &options->dns_options},
+                {"Hosts", &options->hosts},
+        };
+        int r = 0;
+
+        if (options->n_networks > 0)
+                r = append_arg(message, &options->networks[0], &options->ips, options->mac);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(lists); i++)
+                r = append_list(message, lists[i].key, lists[i].texts);
+        return r;
+}
+
+int network_attach_one(sd_bus *bus, const char *sandbox, const NetworkArg *arg,
+                       const NetworkTexts *ports, bool print)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL;
+        const char *name;
+        int r = client_message_new(bus, sandbox, CLIENT_SANDBOX, "AttachNetwork", &message);
+
+        if (r)
+                return r;
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r >= 0)
+                r = append_arg(message, arg, NULL, NULL);
+        if (r >= 0 && ports)
+                r = append_list(message, "Ports", ports);
+        if (r >= 0)
+                r = sd_bus_message_close_container(message);
+        if (r < 0)
+                return client_fail("the call can't be made");
+        r = client_send_late(bus, message, "Attaching …", &reply);
+        if (r || !print)
+                return r;
+        if (sd_bus_message_read(reply, "s", &name) < 0)
+                return client_fail("uvmd's answer can't be read");
+        puts(name);
+        return 0;
+}
+
+int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char *sandbox)
+{
+        int r = 0;
+
+        for (size_t i = 1; !r && i < options->n_networks; i++)
+                r = network_attach_one(bus, sandbox, &options->networks[i], NULL, false);
+        return r;
+}

@@ -1,0 +1,85 @@
+/*
+ * The options of run and create that are about networks, and of network attach: what they are called,
+ * how they are parsed, and what uvmd is sent of them.
+ */
+#pragma once
+
+#include <getopt.h>
+
+#include "client/bus.h"
+#include "client/network_arg.h"
+#include "uvmctl/verbs.h"
+
+/* Where the network is said that is meant when --network is not given; beside the environment. */
+#define NETWORK_DEFAULTS_FILE "/etc/default/uvm"
+
+/* Strings are borrowed from the command line. */
+typedef struct NetworkTexts {
+        char **texts; /* owned */
+        size_t n;
+} NetworkTexts;
+
+typedef struct NetworkOptions {
+        NetworkArg *networks; /* owned, in the order given; the first is the sandbox's own */
+        size_t n_networks;
+        NetworkTexts ports, dns, dns_search, dns_options, hosts, ips;
+        const char *mac;
+} NetworkOptions;
+
+enum {
+        NETWORK_OPT_FIRST = 1024,
+        NETWORK_OPT_NETWORK = NETWORK_OPT_FIRST,
+        NETWORK_OPT_DNS,
+        NETWORK_OPT_DNS_SEARCH,
+        NETWORK_OPT_DNS_OPTION,
+        NETWORK_OPT_ADD_HOST,
+        NETWORK_OPT_MAC,
+        NETWORK_OPT_IP,
+        NETWORK_OPT_LAST = NETWORK_OPT_IP,
+};
+
+#define NETWORK_OPTIONS                                                          \
+        {"network", required_argument, NULL, NETWORK_OPT_NETWORK},               \
+                {"net", required_argument, NULL, NETWORK_OPT_NETWORK},           \
+                {"publish", required_argument, NULL, 'p'},                       \
+                {"dns", required_argument, NULL, NETWORK_OPT_DNS},               \
+                {"dns-search", required_argument, NULL, NETWORK_OPT_DNS_SEARCH}, \
+                {"dns-option", required_argument, NULL, NETWORK_OPT_DNS_OPTION}, \
+                {"add-host", required_argument, NULL, NETWORK_OPT_ADD_HOST},     \
+                {"mac-address", required_argument, NULL, NETWORK_OPT_MAC},       \
+                {"ip", required_argument, NULL, NETWORK_OPT_IP},                 \
+        {                                                                        \
+                "ip6", required_argument, NULL, NETWORK_OPT_IP                   \
+        }
+
+#define NETWORK_HELP                                                                              \
+        "      --network NETWORK[:ip=ADDRESS,mac=MAC,interface_name=NAME]\n"                      \
+        "                            none, private, bridge, NAME, cni:NAME, host:INTERFACE,\n"    \
+        "                            ovs:BRIDGE or ns:PATH; more than once for more interfaces\n" \
+        "  -p, --publish [ADDRESS:]HOST:GUEST[/tcp|udp]\n"                                        \
+        "                            have a port of the host lead to one of the container\n"      \
+        "      --ip ADDRESS, --ip6 ADDRESS, --mac-address MAC\n"                                  \
+        "                            of the first network's interface\n"                          \
+        "      --dns ADDRESS, --dns-search DOMAIN, --dns-option OPTION\n"                         \
+        "                            as in resolv.conf(5), instead of the network's\n"            \
+        "      --add-host NAME:ADDRESS\n"
+
+/* Takes the option that getopt_long() has found, one of NETWORK_OPTIONS. A status. */
+int network_take_option(NetworkOptions *options, const Verb *verb, int option);
+
+/* Once all are parsed: the default network, and what doesn't go together. A status. */
+int network_complete(NetworkOptions *options, const Verb *verb);
+void network_options_done(NetworkOptions *options);
+
+/* Whether any was given. */
+bool network_is_given(const NetworkOptions *options);
+
+/* Appends its entries to the open a{sv} of CreateSandbox: r as of sd-bus; -EINVAL has been reported. */
+int network_append_sandbox(const NetworkOptions *options, sd_bus_message *message);
+
+/* AttachNetwork for each but the first. A status. */
+int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char *sandbox);
+
+/* AttachNetwork; prints the interface's name if @print. A status. */
+int network_attach_one(sd_bus *bus, const char *sandbox, const NetworkArg *arg,
+                       const NetworkTexts *ports, bool print);

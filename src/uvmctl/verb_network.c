@@ -1,0 +1,300 @@
+/* uvmctl network and port: networks that there are, and those of containers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "client/json.h"
+#include "client/late.h"
+#include "client/objects.h"
+#include "client/table.h"
+#include "uvmctl/each.h"
+#include "uvmctl/network.h"
+#include "uvmctl/verbs.h"
+
+/* ------------------------------------------------------------------ what there is */
+
+/* All networks as JSON; NULL after a report. */
+static json_object *networks_load(sd_bus *bus)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+
+        if (client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "ListNetworks", &reply, NULL))
+                return NULL;
+        return client_json_read(reply);
+}
+
+/* The strings of the list under @key with @between, in @text; what doesn't fit is left out. */
+static const char *join(json_object *object, const char *key, const char *between, char *text,
+                        size_t room)
+{
+        json_object *array;
+        size_t at = 0;
+
+        text[0] = 0;
+        if (!json_object_object_get_ex(object, key, &array) ||
+            !json_object_is_type(array, json_type_array))
+                return text;
+        for (size_t i = 0; i < json_object_array_length(array) && at < room; i++)
+                at += (size_t)snprintf(text + at, room - at, "%s%s", i ? between : "",
+                                       json_object_get_string(json_object_array_get_idx(array, i)));
+        return text;
+}
+
+static void print_networks(json_object *networks)
+{
+        static const char *const heads[] = {"NAME", "KIND", "TYPE", "BRIDGE", "SUBNETS", NULL};
+        _cleanup_(table_freep) Table *table = table_new(heads);
+        char text[512];
+
+        for (size_t i = 0; i < json_object_array_length(networks); i++) {
+                json_object *network = json_object_array_get_idx(networks, i);
+                const char *error = client_json_string(network, "Error");
+
+                if (error[0]) {
+                        client_warn("%s", error);
+                        continue;
+                }
+                table_row(table);
+                table_cell(table, "%s", client_json_string(network, "Name"));
+                table_cell(table, "%s", client_json_string(network, "Kind"));
+                table_cell(table, "%s", client_json_string(network, "Type"));
+                table_cell(table, "%s", client_json_string(network, "Bridge"));
+                table_cell(table, "%s", join(network, "Subnets", ", ", text, sizeof(text)));
+        }
+        table_print(table, true);
+}
+
+static void print_names(json_object *networks)
+{
+        for (size_t i = 0; i < json_object_array_length(networks); i++) {
+                const char *name = client_json_string(json_object_array_get_idx(networks, i),
+                                                      "Name");
+
+                if (name[0])
+                        puts(name);
+        }
+}
+
+static int list(int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"quiet", no_argument, NULL, 'q'},
+                {"format", required_argument, NULL, 'f'},
+                {0},
+        };
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(json_object_putp) json_object *networks = NULL;
+        int option, json = 0, quiet = 0;
+
+        while ((option = getopt_long(argc, argv, "q", options, NULL)) >= 0) {
+                if (option == 'q')
+                        quiet = 1;
+                else if (option != 'f' || verb_parse_format(&verb_network_list, optarg, &json))
+                        return verb_usage_error(&verb_network_list,
+                                                "these options are not understood");
+        }
+        if (optind != argc)
+                return verb_usage_error(&verb_network_list, "network list takes no arguments");
+        if (client_bus_open(&bus))
+                return CLIENT_EXIT_FAILED;
+        networks = networks_load(bus);
+        if (!networks)
+                return CLIENT_EXIT_FAILED;
+        if (json)
+                client_json_print(networks);
+        else if (quiet)
+                print_names(networks);
+        else
+                print_networks(networks);
+        return 0;
+}
+
+static int inspect(int argc, char **argv)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(json_object_putp) json_object *networks = NULL, *found = NULL;
+        int status = 0;
+
+        if (argc < 2)
+                return verb_usage_error(&verb_network_inspect, "which network?");
+        if (client_bus_open(&bus))
+                return CLIENT_EXIT_FAILED;
+        networks = networks_load(bus);
+        if (!networks)
+                return CLIENT_EXIT_FAILED;
+        found = json_object_new_array();
+        for (int i = 1; i < argc; i++) {
+                bool any = false;
+
+                for (size_t j = 0; j < json_object_array_length(networks); j++) {
+                        json_object *network = json_object_array_get_idx(networks, j);
+
+                        if (strcmp(client_json_string(network, "Name"), argv[i]) != 0)
+                                continue;
+                        json_object_array_add(found, json_object_get(network));
+                        any = true;
+                }
+                if (!any)
+                        status = client_fail("there is no network \"%s\"; see uvmctl network list",
+                                             argv[i]);
+        }
+        client_json_print(found);
+        return status;
+}
+
+/* ------------------------------------------------------------------ of a container */
+
+/* The sandbox of a container's name: a snapshot that holds it, and the object. A status. */
+static int find_sandbox(sd_bus *bus, const char *name, Objects **objects, Object *ret)
+{
+        Object container;
+        int r = objects_load(bus, objects);
+
+        if (!r)
+                r = objects_find_container(*objects, name, &container);
+        return r ? r : each_sandbox_of(*objects, &container, ret);
+}
+
+static int attach(int argc, char **argv)
+{
+        static const struct option options[] = {{"publish", required_argument, NULL, 'p'}, {0}};
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(objects_freep) Objects *objects = NULL;
+        _cleanup_(network_arg_done) NetworkArg arg = {};
+        _cleanup_(freep) char *error = NULL;
+        _cleanup_(network_options_done) NetworkOptions given = {};
+        Object sandbox;
+        int option, r = 0;
+
+        while (!r && (option = getopt_long(argc, argv, "p:", options, NULL)) >= 0)
+                r = option == 'p' ? network_take_option(&given, &verb_network_attach, option)
+                                  : verb_usage_error(&verb_network_attach,
+                                                     "these options are not understood");
+        if (r)
+                return r;
+        if (argc - optind != 2)
+                return verb_usage_error(&verb_network_attach,
+                                        "which container, and which network?");
+        r = network_arg_parse(&arg, argv[optind + 1], &error);
+        if (r < 0)
+                return verb_usage_error(&verb_network_attach, "%s", error ? error : strerror(-r));
+        if (arg.path)
+                return verb_usage_error(&verb_network_attach,
+                                        "a namespace is given to run or create only");
+        r = client_bus_open(&bus);
+        if (!r)
+                r = find_sandbox(bus, argv[optind], &objects, &sandbox);
+        return r ? r : network_attach_one(bus, sandbox.path, &arg, &given.ports, true);
+}
+
+static int detach(int argc, char **argv)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        _cleanup_(objects_freep) Objects *objects = NULL;
+        Object sandbox;
+        int r;
+
+        if (argc != 3)
+                return verb_usage_error(&verb_network_detach,
+                                        "which container, and which interface?");
+        r = client_bus_open(&bus);
+        if (!r)
+                r = find_sandbox(bus, argv[1], &objects, &sandbox);
+        if (!r)
+                r = client_message_new(bus, sandbox.path, CLIENT_SANDBOX, "DetachNetwork",
+                                       &message);
+        if (r)
+                return r;
+        if (sd_bus_message_append(message, "s", argv[2]) < 0)
+                return client_fail("the call can't be made");
+        r = client_send_late(bus, message, "Detaching …", NULL);
+        if (!r)
+                puts(argv[2]);
+        return r;
+}
+
+/* "80/tcp -> 0.0.0.0:8080" as podman has it, of "[ADDRESS:]HOST:GUEST[/PROTOCOL]". */
+static void print_port(const char *text)
+{
+        const char *colon = strrchr(text, ':');
+        const char *slash = colon ? strchr(colon, '/') : NULL;
+        const char *host = colon;
+
+        if (!colon)
+                return;
+        while (host > text && host[-1] != ':')
+                host--;
+        printf("%.*s/%s -> %s%.*s\n", (int)(slash ? slash - colon - 1 : (int)strlen(colon + 1)),
+               colon + 1, slash ? slash + 1 : "tcp",
+               host > text ? "" : "0.0.0.0:", (int)(colon - text), text);
+}
+
+static int port(int argc, char **argv)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(objects_freep) Objects *objects = NULL;
+        json_object *networks = NULL, *ports;
+        Object sandbox;
+        int r;
+
+        if (argc != 2)
+                return verb_usage_error(&verb_port, "which container?");
+        r = client_bus_open(&bus);
+        if (!r)
+                r = find_sandbox(bus, argv[1], &objects, &sandbox);
+        if (r)
+                return r;
+        json_object_object_get_ex(sandbox.properties, "Networks", &networks);
+        for (size_t i = 0; networks && i < json_object_array_length(networks); i++) {
+                if (!json_object_object_get_ex(json_object_array_get_idx(networks, i), "Ports",
+                                               &ports))
+                        continue;
+                for (size_t j = 0; j < json_object_array_length(ports); j++)
+                        print_port(json_object_get_string(json_object_array_get_idx(ports, j)));
+        }
+        return 0;
+}
+
+const Verb verb_network_list = {
+        .name = "network list",
+        .arguments = "[OPTION…]",
+        .summary = "list networks",
+        .help = "  -q, --quiet           names only\n"
+                "      --format FORMAT   table or json\n",
+        .run = list,
+};
+
+const Verb verb_network_inspect = {
+        .name = "network inspect",
+        .arguments = "NETWORK…",
+        .summary = "print what is known of networks, as JSON",
+        .run = inspect,
+};
+
+const Verb verb_network_attach = {
+        .name = "network attach",
+        .arguments = "[OPTION…] CONTAINER NETWORK[:ip=ADDRESS,mac=MAC,interface_name=NAME]",
+        .summary = "give a container's machine an interface in a network",
+        .help = "Prints the interface's name. It is there in the running machine at once, and "
+                "again\n"
+                "whenever that starts.\n"
+                "  -p, --publish [ADDRESS:]HOST:GUEST[/tcp|udp]\n"
+                "                        have a port of the host lead to one of the container\n",
+        .run = attach,
+};
+
+const Verb verb_network_detach = {
+        .name = "network detach",
+        .arguments = "CONTAINER INTERFACE",
+        .summary = "take an interface away from a container's machine",
+        .run = detach,
+};
+
+const Verb verb_port = {
+        .name = "port",
+        .arguments = "CONTAINER",
+        .summary = "list a container's published ports",
+        .run = port,
+};
