@@ -18,6 +18,10 @@ _uvmctl_volumes() {
         uvmctl volume list -q 2>/dev/null
 }
 
+_uvmctl_networks() {
+        uvmctl network list -q 2>/dev/null
+}
+
 _uvmctl_verbs() {
         uvmctl --help 2>/dev/null | awk '/^  [a-z]/ { print $1 }' | sort -u
 }
@@ -29,6 +33,7 @@ _uvmctl_option_argument() {
         --format) printf '%s\n' table json ;;
         --log-driver) printf '%s\n' journald none ;;
         --storage) printf '%s\n' disk memory ;;
+        --network | --net) printf '%s\n' none private && _uvmctl_networks ;;
         -s | --signal | --stop-signal) printf '%s\n' HUP INT QUIT KILL USR1 USR2 TERM CONT STOP ;;
         *) return 1 ;;
         esac
@@ -39,7 +44,7 @@ _uvmctl_has_plain_word() {
         local i
         for ((i = $1; i < COMP_CWORD; i++)); do
                 case ${COMP_WORDS[i]} in
-                -e | -w | -u | -m | -h | -l | -t | -s | -n | -v) ((i++)) ;;
+                -e | -w | -u | -m | -h | -l | -t | -s | -n | -v | -p) ((i++)) ;;
                 -*) ;;
                 *) return 0 ;;
                 esac
@@ -58,7 +63,7 @@ _uvmctl() {
                 return
         fi
         case $verb in
-        image | sandbox | volume | disk)
+        image | sandbox | volume | disk | network)
                 if ((COMP_CWORD == 2)); then
                         words=$(uvmctl --help | awk -v group="$verb" '$1 == group { print $2 }')
                         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
@@ -96,6 +101,12 @@ _uvmctl() {
         start | rm | wait | inspect | logs | diff | export | commit | update) words=$(_uvmctl_containers -a) ;;
         'image rm') words=$(_uvmctl_images) ;;
         'volume rm' | 'volume inspect') words=$(_uvmctl_volumes) ;;
+        'network inspect') words=$(_uvmctl_networks) ;;
+        'network attach')
+                if ((COMP_CWORD > 3)); then words=$(_uvmctl_networks); else words=$(_uvmctl_containers -a); fi
+                ;;
+        'network detach') ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a) ;;
+        port) words=$(_uvmctl_containers) ;;
         'volume attach' | 'volume detach') ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a) ;;
         'disk attach' | 'disk detach')
                 ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a)

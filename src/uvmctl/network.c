@@ -256,3 +256,65 @@ int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char
                 r = network_attach_one(bus, sandbox, &options->networks[i], NULL, false);
         return r;
 }
+
+/* ------------------------------------------------------------------ published ports */
+
+/* Where its parts begin; false: it is none. The host's part has its address. */
+static bool split_port(const char *port, size_t *ret_host, const char **ret_guest,
+                       size_t *ret_n_guest, const char **ret_protocol)
+{
+        const char *colon = strrchr(port, ':'), *slash;
+
+        if (!colon)
+                return false;
+        slash = strchr(colon, '/');
+        *ret_host = (size_t)(colon - port);
+        *ret_guest = colon + 1;
+        *ret_n_guest = slash ? (size_t)(slash - colon - 1) : strlen(colon + 1);
+        *ret_protocol = slash ? slash + 1 : "tcp";
+        return true;
+}
+
+static const char *any_address(const char *port, size_t n_host)
+{
+        return memchr(port, ':', n_host) ? "" : "0.0.0.0:";
+}
+
+void network_print_port_arrow(FILE *to, const char *port)
+{
+        const char *guest, *protocol;
+        size_t host, n_guest;
+
+        if (split_port(port, &host, &guest, &n_guest, &protocol))
+                fprintf(to, "%s%.*s->%.*s/%s", any_address(port, host), (int)host, port,
+                        (int)n_guest, guest, protocol);
+}
+
+void network_print_port_line(FILE *to, const char *port)
+{
+        const char *guest, *protocol;
+        size_t host, n_guest;
+
+        if (split_port(port, &host, &guest, &n_guest, &protocol))
+                fprintf(to, "%.*s/%s -> %s%.*s\n", (int)n_guest, guest, protocol,
+                        any_address(port, host), (int)host, port);
+}
+
+void network_print_ports(json_object *sandbox, FILE *to, const char *between,
+                         NetworkPrintPort print)
+{
+        json_object *networks = NULL, *ports;
+        unsigned n = 0;
+
+        json_object_object_get_ex(sandbox, "Networks", &networks);
+        for (size_t i = 0; networks && i < json_object_array_length(networks); i++) {
+                if (!json_object_object_get_ex(json_object_array_get_idx(networks, i), "Ports",
+                                               &ports))
+                        continue;
+                for (size_t j = 0; j < json_object_array_length(ports); j++) {
+                        if (n++)
+                                fputs(between, to);
+                        print(to, json_object_get_string(json_object_array_get_idx(ports, j)));
+                }
+        }
+}

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <getopt.h>
+#include <stdio.h>
 
 #include "client/bus.h"
+#include "client/json.h"
 #include "client/network_arg.h"
 #include "uvmctl/verbs.h"
 
@@ -79,6 +81,18 @@ int network_append_sandbox(const NetworkOptions *options, sd_bus_message *messag
 
 /* AttachNetwork for each but the first. A status. */
 int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char *sandbox);
+
+/*
+ * Published ports of a sandbox's properties: calls @print for each "[ADDRESS:]HOST:GUEST[/PROTOCOL]" that
+ * its networks have, with @between in between. A sandbox without networks has none.
+ */
+typedef void (*NetworkPrintPort)(FILE *to, const char *port);
+void network_print_ports(json_object *sandbox, FILE *to, const char *between,
+                         NetworkPrintPort print);
+
+/* "0.0.0.0:8080->80/tcp", "80/tcp -> 0.0.0.0:8080": as podman's ps and port have it. */
+void network_print_port_arrow(FILE *to, const char *port);
+void network_print_port_line(FILE *to, const char *port);
 
 /* AttachNetwork; prints the interface's name if @print. A status. */
 int network_attach_one(sd_bus *bus, const char *sandbox, const NetworkArg *arg,

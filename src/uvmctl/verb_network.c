@@ -215,27 +215,10 @@ static int detach(int argc, char **argv)
         return r;
 }
 
-/* "80/tcp -> 0.0.0.0:8080" as podman has it, of "[ADDRESS:]HOST:GUEST[/PROTOCOL]". */
-static void print_port(const char *text)
-{
-        const char *colon = strrchr(text, ':');
-        const char *slash = colon ? strchr(colon, '/') : NULL;
-        const char *host = colon;
-
-        if (!colon)
-                return;
-        while (host > text && host[-1] != ':')
-                host--;
-        printf("%.*s/%s -> %s%.*s\n", (int)(slash ? slash - colon - 1 : (int)strlen(colon + 1)),
-               colon + 1, slash ? slash + 1 : "tcp",
-               host > text ? "" : "0.0.0.0:", (int)(colon - text), text);
-}
-
 static int port(int argc, char **argv)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(objects_freep) Objects *objects = NULL;
-        json_object *networks = NULL, *ports;
         Object sandbox;
         int r;
 
@@ -246,14 +229,7 @@ static int port(int argc, char **argv)
                 r = find_sandbox(bus, argv[1], &objects, &sandbox);
         if (r)
                 return r;
-        json_object_object_get_ex(sandbox.properties, "Networks", &networks);
-        for (size_t i = 0; networks && i < json_object_array_length(networks); i++) {
-                if (!json_object_object_get_ex(json_object_array_get_idx(networks, i), "Ports",
-                                               &ports))
-                        continue;
-                for (size_t j = 0; j < json_object_array_length(ports); j++)
-                        print_port(json_object_get_string(json_object_array_get_idx(ports, j)));
-        }
+        network_print_ports(sandbox.properties, stdout, "", network_print_port_line);
         return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "client/table.h"
 #include "uvmctl/each.h"
+#include "uvmctl/network.h"
 #include "uvmctl/verbs.h"
 
 typedef struct Listing {
@@ -59,6 +60,22 @@ static void cell_command(Table *table, json_object *properties)
         table_cell(table, at >= sizeof(text) ? "%.17s..." : "%s", text);
 }
 
+/* Those that are published for its machine, as podman writes them. */
+static void cell_ports(const Listing *listing, const Object *container)
+{
+        _cleanup_(freep) char *text = NULL;
+        size_t room;
+        FILE *stream = open_memstream(&text, &room);
+        Object sandbox;
+
+        if (!stream)
+                abort();
+        if (each_is_main(container) && each_sandbox_of(listing->objects, container, &sandbox) == 0)
+                network_print_ports(sandbox.properties, stream, ", ", network_print_port_arrow);
+        fclose(stream);
+        table_cell(listing->table, "%s", text);
+}
+
 static int list_container(const Object *container, void *userdata)
 {
         Listing *listing = userdata;
@@ -82,6 +99,7 @@ static int list_container(const Object *container, void *userdata)
         table_cell(listing->table, "%s",
                    table_format_ago((uint64_t)client_json_int(properties, "Created"), ago));
         cell_status(listing->table, container);
+        cell_ports(listing, container);
         table_cell(listing->table, "%s", client_json_string(properties, "Name"));
         return 0;
 }
@@ -126,6 +144,7 @@ static int list_objects(ClientInterface interface, Listing *listing, int json,
                 r = objects_load(bus, &objects);
         if (r)
                 return r;
+        listing->objects = objects;
         listing->array = array;
         r = objects_each(objects, interface, visit, listing);
         if (r || listing->quiet)
@@ -140,7 +159,7 @@ static int list_objects(ClientInterface interface, Listing *listing, int json,
 static int ps(int argc, char **argv)
 {
         static const char *const heads[] = {"CONTAINER ID", "IMAGE", "COMMAND", "CREATED",
-                                            "STATUS",       "NAMES", NULL};
+                                            "STATUS",       "PORTS", "NAMES",   NULL};
         static const struct option options[] = {
                 {"all", no_argument, NULL, 'a'},
                 {"quiet", no_argument, NULL, 'q'},

@@ -6,44 +6,22 @@
 #include "base/log.h"
 #include "uvmd/journal.h"
 #include "uvmd/net/network.h"
+#include "uvmd/net/network_guest.h"
+#include "uvmd/net/resolver.h"
 #include "uvmd/sandbox.h"
-#include "uvmd/strv.h"
 
-#define HOSTS_LINE_MAX 256
-
-static int fill_strings(CodecStrings *into, char *const *from)
-{
-        into->items = from ? strv_copy(from) : strv_new();
-        into->n = (uint32_t)strv_length(into->items);
-        return into->items ? 0 : -ENOMEM;
-}
-
-static int fill_hosts(CodecStrings *into, char *const *hosts)
-{
-        int r = fill_strings(into, NULL);
-
-        for (; r >= 0 && hosts && *hosts; hosts++) {
-                char line[HOSTS_LINE_MAX];
-
-                r = network_host_to_line(*hosts, line, sizeof(line));
-                if (r >= 0)
-                        r = strv_append(&into->items, line);
-                if (r >= 0)
-                        into->n++;
-        }
-        return r;
-}
-
+/* Those networks that made their interface say something, maybe that nothing is known of names. */
 static int resolver_fill(const Sandbox *sandbox, AgentResolver *ret)
 {
-        const SandboxConfig *config = &sandbox->config;
-        int r = fill_strings(&ret->nameservers, config->dns);
+        json_object *results[NETWORK_ATTACHMENTS_MAX];
+        size_t n = 0;
 
-        if (r >= 0)
-                r = fill_strings(&ret->search, config->dns_search);
-        if (r >= 0)
-                r = fill_strings(&ret->options, config->dns_options);
-        return r < 0 ? r : fill_hosts(&ret->hosts, config->hosts);
+        for_each_attachment(attachment, &sandbox->network)
+        {
+                if (attachment->result && n < ELEMENTSOF(results))
+                        results[n++] = attachment->result;
+        }
+        return resolver_make(ret, &sandbox->config, results, n);
 }
 
 static void resolver_on_reply(void *userdata, int r, const ShimReply *reply)
@@ -61,12 +39,10 @@ static void resolver_on_reply(void *userdata, int r, const ShimReply *reply)
                                     error.message ?: strerror(-r));
 }
 
-static bool resolver_is_wanted(const Sandbox *sandbox)
+static bool resolver_is_empty(const AgentResolver *resolver)
 {
-        const SandboxConfig *config = &sandbox->config;
-
-        return strv_length(config->dns) + strv_length(config->dns_search) +
-                       strv_length(config->dns_options) + strv_length(config->hosts) >
+        return resolver->nameservers.n + resolver->search.n + resolver->options.n +
+                       resolver->hosts.n ==
                0;
 }
 
@@ -77,9 +53,9 @@ int network_send_resolver(Sandbox *sandbox)
         size_t size;
         int r;
 
-        if (!resolver_is_wanted(sandbox))
-                return 0;
         r = buffer ? resolver_fill(sandbox, &resolver) : -ENOMEM;
+        if (r >= 0 && resolver_is_empty(&resolver))
+                return 0;
         if (r >= 0)
                 r = agent_resolver_encode(&resolver, buffer, SHIM_PAYLOAD_MAX, &size);
         if (r >= 0)
