@@ -205,12 +205,11 @@ int bus_get_networks(sd_bus *bus, const char *path, const char *interface, const
         const Sandbox *sandbox = userdata;
         int r = sd_bus_message_open_container(reply, 'a', "a{sv}");
 
-        for_each_nic(nic, &sandbox->network) if (r >= 0 && nic->state != NIC_GONE)
-                r = append_nic(reply, nic);
-        for_each_attachment(
-                attachment,
-                &sandbox->network) if (r >= 0 &&
-                                       !network_find_nic(sandbox, attachment->config.interface))
-                r = append_absent(reply, attachment);
+        for_each_nic (nic, &sandbox->network)
+                if (r >= 0 && nic->state != NIC_GONE)
+                        r = append_nic(reply, nic);
+        for_each_attachment (attachment, &sandbox->network)
+                if (r >= 0 && !network_find_nic(sandbox, attachment->config.interface))
+                        r = append_absent(reply, attachment);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }

@@ -52,8 +52,9 @@ void attachment_set_state(NetworkAttachment *attachment, AttachmentState state)
 
 NetworkAttachment *network_find_attachment(const Sandbox *sandbox, const char *name)
 {
-        for_each_attachment(attachment, &sandbox->network) if (strcmp(attachment->config.interface,
-                                                                      name) == 0) return attachment;
+        for_each_attachment (attachment, &sandbox->network)
+                if (strcmp(attachment->config.interface, name) == 0)
+                        return attachment;
         return NULL;
 }
 
@@ -256,18 +257,21 @@ void attachment_continue(NetworkAttachment *attachment)
         sandbox_save(sandbox);
 }
 
+/* One that fails ends the start. */
+/* One that fails ends the start. */
 void attachments_set_up(Sandbox *sandbox)
 {
-        for_each_attachment(attachment,
-                            &sandbox->network) if (attachment->state == ATTACHMENT_ABSENT &&
-                                                   attachment->goal != ATTACHMENT_GONE)
-                attachment_attach(attachment);
+        for_each_attachment (attachment, &sandbox->network)
+                if (sandbox->network.state == NETWORK_ATTACHING &&
+                    attachment->state == ATTACHMENT_ABSENT && attachment->goal != ATTACHMENT_GONE)
+                        attachment_attach(attachment);
 }
 
 bool attachments_are_moving(const Sandbox *sandbox)
 {
-        for_each_attachment(attachment, &sandbox->network) if (attachment->state ==
-                                                               ATTACHMENT_ATTACHING) return true;
+        for_each_attachment (attachment, &sandbox->network)
+                if (attachment->state == ATTACHMENT_ATTACHING)
+                        return true;
         return false;
 }
 
@@ -286,9 +290,11 @@ static void attachment_take_down(NetworkAttachment *attachment)
 
 bool attachments_take_down(Sandbox *sandbox)
 {
-        for_each_attachment(attachment, &sandbox->network) attachment_take_down(attachment);
-        for_each_attachment(attachment, &sandbox->network) if (attachment->state !=
-                                                               ATTACHMENT_ABSENT) return true;
+        for_each_attachment (attachment, &sandbox->network)
+                attachment_take_down(attachment);
+        for_each_attachment (attachment, &sandbox->network)
+                if (attachment->state != ATTACHMENT_ABSENT)
+                        return true;
         return false;
 }
 
@@ -316,7 +322,8 @@ static unsigned attachments_count(const Sandbox *sandbox)
 {
         unsigned n = 0;
 
-        for_each_attachment(attachment, &sandbox->network) n++;
+        for_each_attachment (attachment, &sandbox->network)
+                n++;
         return n;
 }
 

@@ -48,17 +48,17 @@ static bool link_is_stacked_on(struct rtnl_link *link, int ifindex)
 
 static bool link_is_lower(struct rtnl_link *link, struct nl_cache *links)
 {
-        netlink_for_each(
-                struct rtnl_link, other,
-                links) if (link_is_stacked_on(other, rtnl_link_get_ifindex(link))) return true;
+        netlink_for_each (struct rtnl_link, other, links)
+                if (link_is_stacked_on(other, rtnl_link_get_ifindex(link)))
+                        return true;
         return false;
 }
 
 static bool link_has_address(struct rtnl_link *link, struct nl_cache *addresses)
 {
-        netlink_for_each(struct rtnl_addr, address,
-                         addresses) if (rtnl_addr_get_ifindex(address) ==
-                                        rtnl_link_get_ifindex(link)) return true;
+        netlink_for_each (struct rtnl_addr, address, addresses)
+                if (rtnl_addr_get_ifindex(address) == rtnl_link_get_ifindex(link))
+                        return true;
         return false;
 }
 
@@ -335,13 +335,14 @@ static int fill_lists(NetInterface *interface, const Dump *dump)
 {
         int r = 0;
 
-        netlink_for_each(struct rtnl_addr, address,
-                         dump->addresses) if (r >= 0 && address_is_wanted(address, interface))
-                r = add_address(interface, address);
+        netlink_for_each (struct rtnl_addr, address, dump->addresses)
+                if (r >= 0 && address_is_wanted(address, interface))
+                        r = add_address(interface, address);
         for (int with_gateway = 0; r >= 0 && with_gateway < 2; with_gateway++)
                 r = add_routes(interface, &dump->routes, with_gateway);
-        netlink_for_each(struct rtnl_neigh, neighbour, dump->neighbours) if (r >= 0)
-                r = add_neighbour(interface, neighbour);
+        netlink_for_each (struct rtnl_neigh, neighbour, dump->neighbours)
+                if (r >= 0)
+                        r = add_neighbour(interface, neighbour);
         return r;
 }
 
@@ -383,10 +384,9 @@ int net_describe(struct nl_sock *socket, NetReport *ret)
 
         if (r < 0)
                 return r;
-        netlink_for_each(struct rtnl_link, link,
-                         dump.links) if (r >= 0 &&
-                                         link_is_eligible(link, dump.links, dump.addresses))
-                r = add_interface(&report, link, &dump);
+        netlink_for_each (struct rtnl_link, link, dump.links)
+                if (r >= 0 && link_is_eligible(link, dump.links, dump.addresses))
+                        r = add_interface(&report, link, &dump);
         if (r < 0) {
                 net_report_done(&report);
                 return r;

@@ -62,8 +62,10 @@ void network_done(Network *network)
 {
         network->worker = worker_free(network->worker);
         network->monitor = monitor_free(network->monitor);
-        for_each_nic(nic, network) nic_free(nic);
-        for_each_attachment(attachment, network) attachment_free(attachment);
+        for_each_nic (nic, network)
+                nic_free(nic);
+        for_each_attachment (attachment, network)
+                attachment_free(attachment);
         list_for_each (item, &network->throttles) {
                 list_remove(item);
                 free(LIST_ENTRY(item, NetworkThrottle, link));
@@ -111,9 +113,10 @@ static NetInterface *report_find(const NetReport *report, uint32_t ifindex)
 
 static bool mac_is_taken(const Sandbox *sandbox, const NetInterface *interface)
 {
-        for_each_nic(nic, &sandbox->network) if (nic_has_slot(nic) &&
-                                                 memcmp(nic->network.mac, interface->network.mac,
-                                                        AGENT_MAC_SIZE) == 0) return true;
+        for_each_nic (nic, &sandbox->network)
+                if (nic_has_slot(nic) &&
+                    memcmp(nic->network.mac, interface->network.mac, AGENT_MAC_SIZE) == 0)
+                        return true;
         return false;
 }
 
@@ -148,8 +151,7 @@ static int network_take_report(Sandbox *sandbox, NetReport *report, int *fds)
         bool known[NET_INTERFACES_MAX] = {};
         int r = 0;
 
-        for_each_nic(nic, &sandbox->network)
-        {
+        for_each_nic (nic, &sandbox->network) {
                 NetInterface *interface = report_find(report, nic->ifindex);
 
                 if (interface && interface_is_leaving(sandbox, interface->network.name))
@@ -243,8 +245,9 @@ void network_look(Sandbox *sandbox)
                 network->look = NETWORK_LOOK_AGAIN;
                 return;
         }
-        for_each_nic(nic, network) if (nic_has_tap(nic) && options.n_joined < NET_INTERFACES_MAX)
-                joined[options.n_joined++] = nic->ifindex;
+        for_each_nic (nic, network)
+                if (nic_has_tap(nic) && options.n_joined < NET_INTERFACES_MAX)
+                        joined[options.n_joined++] = nic->ifindex;
         r = reconcile_start(&network->worker, sandbox->manager->event, &options, network_on_look,
                             sandbox);
         if (r < 0)
@@ -261,8 +264,9 @@ static void network_lose(Sandbox *sandbox, int r, const sd_bus_error *error)
         network_fail(sandbox, r, error);
         if (sandbox->network.state != NETWORK_MAKING)
                 return;
-        for_each_attachment(attachment, &sandbox->network)
+        for_each_attachment (attachment, &sandbox->network)
                 network_on_failure(sandbox, attachment->config.interface, r, error);
+        netns_drop(sandbox->manager->paths.run_dir, sandbox->id);
         network_set_state(sandbox, NETWORK_ABSENT);
         network_pass_on(sandbox);
 }
@@ -331,7 +335,8 @@ int network_set_up(Sandbox *sandbox, sd_bus_error *error)
 
 void network_continue(Sandbox *sandbox)
 {
-        for_each_nic(nic, &sandbox->network) nic_continue(nic);
+        for_each_nic (nic, &sandbox->network)
+                nic_continue(nic);
 }
 
 bool network_is_moving(const Sandbox *sandbox)
@@ -340,7 +345,9 @@ bool network_is_moving(const Sandbox *sandbox)
 
         if (network->state > NETWORK_ABSENT && network->state < NETWORK_JOINED)
                 return true;
-        for_each_nic(nic, network) if (nic_is_moving(nic)) return true;
+        for_each_nic (nic, network)
+                if (nic_is_moving(nic))
+                        return true;
         return false;
 }
 
@@ -352,7 +359,8 @@ void network_pass_on(Sandbox *sandbox)
                 network_set_state(sandbox, NETWORK_JOINING);
                 network_look(sandbox);
         }
-        for_each_attachment(attachment, network) attachment_continue(attachment);
+        for_each_attachment (attachment, network)
+                attachment_continue(attachment);
         boot_continue(sandbox);
 }
 
@@ -392,13 +400,16 @@ void network_on_nic_gone(Nic *nic)
 /* When nobody walks the list. */
 static void nics_collect(Sandbox *sandbox)
 {
-        for_each_nic(nic, &sandbox->network) if (nic->state == NIC_GONE) nic_free(nic);
+        for_each_nic (nic, &sandbox->network)
+                if (nic->state == NIC_GONE)
+                        nic_free(nic);
 }
 
 Nic *network_find_nic(const Sandbox *sandbox, const char *name)
 {
-        for_each_nic(nic, &sandbox->network) if (nic->state != NIC_GONE &&
-                                                 strcmp(nic->network.name, name) == 0) return nic;
+        for_each_nic (nic, &sandbox->network)
+                if (nic->state != NIC_GONE && strcmp(nic->network.name, name) == 0)
+                        return nic;
         return NULL;
 }
 
@@ -406,7 +417,8 @@ unsigned network_count_slots(const Sandbox *sandbox)
 {
         unsigned n = 0;
 
-        for_each_nic(nic, &sandbox->network) n += nic_has_slot(nic);
+        for_each_nic (nic, &sandbox->network)
+                n += nic_has_slot(nic);
         return n;
 }
 
@@ -416,7 +428,8 @@ unsigned network_plan_slots(const Sandbox *sandbox)
         const Network *network = &sandbox->network;
         unsigned n = network->given ? 2 : network_is_private(sandbox) ? 1 : 0;
 
-        for_each_attachment(attachment, network) n++;
+        for_each_attachment (attachment, network)
+                n++;
         return n;
 }
 
@@ -469,7 +482,8 @@ static int network_on_ending(sd_event_source *source, void *userdata)
         Network *network = &sandbox->network;
 
         network->ending = sd_event_source_disable_unref(network->ending);
-        for_each_nic(nic, network) nic_free(nic);
+        for_each_nic (nic, network)
+                nic_free(nic);
         bus_emit_sandbox_networks(sandbox);
         network_finish(sandbox);
         return 0;

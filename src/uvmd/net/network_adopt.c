@@ -15,8 +15,9 @@
 
 static bool slot_is_known(const Sandbox *sandbox, uint32_t slot)
 {
-        for_each_nic(nic,
-                     &sandbox->network) if (nic_is_plugged(nic) && nic->slot == slot) return true;
+        for_each_nic (nic, &sandbox->network)
+                if (nic_is_plugged(nic) && nic->slot == slot)
+                        return true;
         return false;
 }
 
@@ -45,7 +46,9 @@ static void adopt_remove(Sandbox *sandbox, uint32_t slot)
 
 static void adopt_compare(Sandbox *sandbox, const ControlStats *stats)
 {
-        for_each_nic(nic, &sandbox->network) if (!stats_have(stats, nic->slot)) nic_lose(nic);
+        for_each_nic (nic, &sandbox->network)
+                if (!stats_have(stats, nic->slot))
+                        nic_lose(nic);
         for (uint32_t i = 0; i < stats->n_devices; i++)
                 if (stats->devices[i].kind == CONTROL_DEVICE_NET &&
                     !slot_is_known(sandbox, stats->devices[i].slot))

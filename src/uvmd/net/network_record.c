@@ -101,10 +101,11 @@ json_object *network_to_json(const Sandbox *sandbox)
         json_object_object_add(json, "Given", json_object_new_boolean(network->given));
         json_object_object_add(json, "Held",
                                json_object_new_boolean(network->state != NETWORK_ABSENT));
-        for_each_attachment(attachment, network)
+        for_each_attachment (attachment, network)
                 json_object_array_add(attachments, attachment_to_json(attachment));
-        for_each_nic(nic, network) if (nic_is_plugged(nic))
-                json_object_array_add(nics, nic_to_json(nic));
+        for_each_nic (nic, network)
+                if (nic_is_plugged(nic))
+                        json_object_array_add(nics, nic_to_json(nic));
         list_for_each (item, (List *)&network->throttles)
                 json_object_array_add(throttles,
                                       throttle_to_json(LIST_ENTRY(item, NetworkThrottle, link)));

@@ -67,6 +67,7 @@ static void nic_take(Nic *nic, NetInterface *interface)
         agent_network_done(&nic->network);
         nic->network = interface->network;
         interface->network = (AgentNetwork){};
+        memcpy(nic->kind, interface->kind, sizeof(nic->kind));
         nic->running = interface->flags & NET_INTERFACE_RUNNING;
 }
 
@@ -83,7 +84,6 @@ int nic_new(Nic **ret, Sandbox *sandbox, NetInterface *interface, int *fds)
         nic->n_fds = interface->queues + interface->vhost;
         for (unsigned i = 0; i < nic->n_fds; i++)
                 nic->fds[i] = TAKE_FD(fds[i]);
-        memcpy(nic->kind, interface->kind, sizeof(nic->kind));
         nic_take(nic, interface);
         return 0;
 }
@@ -113,6 +113,17 @@ Nic *nic_free(Nic *nic)
 
 /* ------------------------------------------------------------------ plugging */
 
+static void nic_set_link(Nic *nic)
+{
+        ShimMessage message = {
+                .type = SHIM_SET_LINK,
+                .set_link = {.slot = nic->slot, .up = nic->running},
+        };
+
+        if (nic->sandbox->link)
+                shim_link_request(nic->sandbox->link, &message, NULL, 0, NULL, NULL);
+}
+
 static void nic_on_plugged(void *userdata, int r, const ShimReply *reply)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -131,6 +142,9 @@ static void nic_on_plugged(void *userdata, int r, const ShimReply *reply)
         nic->slot = reply->value;
         nic_set_state(nic, NIC_PLUGGED);
         sandbox_save(sandbox);
+        /* A new one has a carrier. */
+        if (!nic->running)
+                nic_set_link(nic);
         nic_continue(nic);
         network_pass_on(sandbox);
 }
@@ -196,17 +210,6 @@ static int nic_unplug(Nic *nic)
 }
 
 /* ------------------------------------------------------------------ telling the guest */
-
-static void nic_set_link(Nic *nic)
-{
-        ShimMessage message = {
-                .type = SHIM_SET_LINK,
-                .set_link = {.slot = nic->slot, .up = nic->running},
-        };
-
-        if (nic->sandbox->link)
-                shim_link_request(nic->sandbox->link, &message, NULL, 0, NULL, NULL);
-}
 
 static void nic_on_configured(void *userdata, int r, const ShimReply *reply)
 {
@@ -337,9 +340,10 @@ void nic_update(Nic *nic, NetInterface *interface)
                 nic_continue(nic);
                 return;
         }
-        if (nic->running != running && nic->state >= NIC_PLUGGED && nic->state <= NIC_REFUSED) {
+        if (nic->running != running) {
                 nic->running = running;
-                nic_set_link(nic);
+                if (nic->state >= NIC_PLUGGED && nic->state <= NIC_REFUSED)
+                        nic_set_link(nic);
         }
         if (net_network_equal(&nic->network, &interface->network))
                 return;

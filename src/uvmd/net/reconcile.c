@@ -210,8 +210,7 @@ int reconcile_release_here(sd_bus_error *error)
                 r = netlink_error(rtnl_link_alloc_cache(socket, AF_UNSPEC, &links));
         if (r < 0)
                 return r;
-        netlink_for_each(struct rtnl_link, link, links)
-        {
+        netlink_for_each (struct rtnl_link, link, links) {
                 r = redirect_remove(socket, rtnl_link_get_ifindex(link));
                 if (r >= 0 || r == -ENODEV)
                         continue;

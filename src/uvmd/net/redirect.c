@@ -204,8 +204,7 @@ static int hook_look(struct nl_sock *socket, int ifindex, Hook *ret)
         *ret = (Hook){};
         if (r < 0)
                 return r == -EINVAL || r == -ENOENT ? 0 : r;
-        netlink_for_each(struct rtnl_cls, filter, filters)
-        {
+        netlink_for_each (struct rtnl_cls, filter, filters) {
                 const char *kind = filter_find_kind(filter);
 
                 ret->ours = kind ?: ret->ours;
