@@ -376,7 +376,7 @@ static int add_interface(NetReport *report, struct rtnl_link *link, const Dump *
         return 0;
 }
 
-int net_describe(struct nl_sock *socket, NetReport *ret)
+int net_describe(struct nl_sock *socket, const char *only, NetReport *ret)
 {
         _cleanup_(dump_done) Dump dump = {};
         NetReport report = {};
@@ -385,7 +385,8 @@ int net_describe(struct nl_sock *socket, NetReport *ret)
         if (r < 0)
                 return r;
         netlink_for_each (struct rtnl_link, link, dump.links)
-                if (r >= 0 && link_is_eligible(link, dump.links, dump.addresses))
+                if (r >= 0 && link_is_eligible(link, dump.links, dump.addresses) &&
+                    (!only || strcmp(rtnl_link_get_name(link), only) == 0))
                         r = add_interface(&report, link, &dump);
         if (r < 0) {
                 net_report_done(&report);

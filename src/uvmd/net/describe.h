@@ -27,5 +27,6 @@
 #define NET_NAME_SIZE  16
 void net_tap_name(uint32_t ifindex, char ret[NET_NAME_SIZE]);
 
-/* Fills interfaces (flags: RUNNING; no fds); report flags stay. net_report_done(). 0 or -errno. */
-int net_describe(struct nl_sock *socket, NetReport *ret);
+/* Fills interfaces (flags: RUNNING; no fds), or only the one called @only; report flags stay.
+ * net_report_done(). 0 or -errno. */
+int net_describe(struct nl_sock *socket, const char *only, NetReport *ret);

@@ -167,7 +167,7 @@ static int reconcile_all(Reconcile *reconcile, sd_bus_error *error)
         if (r >= 0)
                 r = reconcile_open_monitor(reconcile);
         if (r >= 0)
-                r = net_describe(reconcile->socket, report);
+                r = net_describe(reconcile->socket, NULL, report);
         if (r < 0)
                 return error_set(error, r, ERROR_FAILED,
                                  "The sandbox's network namespace can't be looked at: %s.",
