@@ -16,8 +16,7 @@ static int resolver_fill(const Sandbox *sandbox, AgentResolver *ret)
         json_object *results[NETWORK_ATTACHMENTS_MAX];
         size_t n = 0;
 
-        for_each_attachment(attachment, &sandbox->network)
-        {
+        for_each_attachment (attachment, &sandbox->network) {
                 if (attachment->result && n < ELEMENTSOF(results))
                         results[n++] = attachment->result;
         }
