@@ -22,6 +22,8 @@ typedef struct Kernel {
         unsigned size[2], next[2];
         int kick[2], call[2], error[2], backend[2];
         uint64_t memory_start, memory_size, memory_at;
+        uint32_t n_regions;
+        struct vhost_memory_region last;
 } Kernel;
 
 static Kernel kernels[PAIRS];
@@ -63,7 +65,9 @@ static int kernel_do(Kernel *kernel, unsigned long request, void *argument)
                 kernel->memory_start = table->regions[0].guest_phys_addr;
                 kernel->memory_size = table->regions[0].memory_size;
                 kernel->memory_at = table->regions[0].userspace_addr;
-                return table->nregions == 1 ? 0 : EINVAL;
+                kernel->n_regions = table->nregions;
+                kernel->last = table->regions[table->nregions - 1];
+                return 0;
         case VHOST_SET_VRING_NUM:
                 kernel->size[state->index] = state->num;
                 return kernel->backend[state->index] >= 0 ? EBUSY : 0;
@@ -262,6 +266,26 @@ static void test_reset(void)
         end();
 }
 
+/* What may be plugged later is in the table from the start. */
+static void test_hot_memory(void)
+{
+        int vhost;
+
+        failing = n_kernels = 0;
+        vhost = make_kernel();
+        unit_assert_int(loop_new(&loop), 0);
+        unit_assert_int(guest_memory_init(&memory, DRIVER_MEMORY), 0);
+        unit_assert_int(guest_memory_reserve(&memory, 2 * DRIVER_MEMORY), 0);
+        plug_vhost(1, TAP_CSUM, 0, &vhost);
+        start(F_COMMON | F_MERGEABLE);
+        check_runs(&kernels[0], 0);
+        unit_assert_int(kernels[0].n_regions, 2);
+        unit_assert_int(kernels[0].last.guest_phys_addr, memory.hot.start);
+        unit_assert_int(kernels[0].last.memory_size, memory.hot.size);
+        unit_assert(kernels[0].last.userspace_addr == (uintptr_t)memory.hot.host);
+        end();
+}
+
 static void test_pairs(void)
 {
         start_vhost(PAIRS, FEATURES | F_MQ);
@@ -333,5 +357,5 @@ static void test_error(void)
         end();
 }
 
-UNIT_MAIN(UNIT_TEST(test_back_and_forth), UNIT_TEST(test_reset), UNIT_TEST(test_pairs),
-          UNIT_TEST(test_failures), UNIT_TEST(test_error))
+UNIT_MAIN(UNIT_TEST(test_back_and_forth), UNIT_TEST(test_reset), UNIT_TEST(test_hot_memory),
+          UNIT_TEST(test_pairs), UNIT_TEST(test_failures), UNIT_TEST(test_error))
