@@ -12,6 +12,7 @@
  * It runs confined (confine.h): its own mistakes, as the server's, must not meet the machine's files.
  */
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
@@ -41,9 +42,9 @@ enum {
         HOW_BINDS = 1,
         HOW_READ_ONLY = 2,
         HOW_SINGLE_FILE = 4,
-        HOW_POOL = 8,  /* some requests are answered later */
-        HOW_DISK = 16, /* the files say that they lie on a disk */
-        HOW_FAR = 32,  /* or on something unknown */
+        HOW_POOL = 8, /* some requests are answered later */
+        /* The four bits above: what the files say that they lie on. */
+        HOW_CLAIM_SHIFT = 4,
 };
 
 /* A message on its way, and room for the answer. */
@@ -89,9 +90,24 @@ WRAP(void *, calloc, (size_t n, size_t size), (n, size))
 WRAP(void *, reallocarray, (void *old, size_t n, size_t size), (old, n, size))
 WRAP(char *, strdup, (const char *string), (string))
 
-/* What the host's file system says that it is; 0: what it is. (The name with 64 is what the compiler makes
- * of fstatfs() here.) */
+/* What the host's file system says that it is; 0: what it is; CLAIM_NOTHING: the call fails. (The name
+ * with 64 is what the compiler makes of fstatfs() here.) */
 static unsigned claimed_magic;
+
+#define CLAIM_NOTHING 1
+
+static const unsigned claims[16] = {
+        0,
+        EXT4_SUPER_MAGIC,
+        FUSE_SUPER_MAGIC,
+        EXT4_SUPER_MAGIC,
+        0x58465342, /* xfs */
+        BTRFS_SUPER_MAGIC,
+        F2FS_SUPER_MAGIC,
+        OVERLAYFS_SUPER_MAGIC,
+        RAMFS_MAGIC,
+        CLAIM_NOTHING,
+};
 
 int __real_fstatfs64(int fd, struct statfs *ret);
 int __wrap_fstatfs64(int fd, struct statfs *ret);
@@ -99,6 +115,10 @@ int __wrap_fstatfs64(int fd, struct statfs *ret)
 {
         int r = __real_fstatfs64(fd, ret);
 
+        if (claimed_magic == CLAIM_NOTHING) {
+                errno = EIO;
+                return -1;
+        }
         if (claimed_magic)
                 ret->f_type = claimed_magic;
         return r;
@@ -443,7 +463,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         confine_enter(&confine);
         run = (Run){.script.input = wire_reader(data, size), .host_lock = FD_NONE};
         how = wire_get_u8(&run.script.input);
-        claimed_magic = how & HOW_DISK ? EXT4_SUPER_MAGIC : how & HOW_FAR ? FUSE_SUPER_MAGIC : 0;
+        claimed_magic = claims[how >> HOW_CLAIM_SHIFT];
         run_begin(&run, &confine, proc_fd, how);
         while (wire_left(&run.script.input) > 0)
                 step(&run, &normal);
