@@ -144,6 +144,9 @@ bool machine_has_board(const Machine *machine);
 /* Each: 0, or -EINVAL in a state that doesn't allow it, or -errno. */
 int machine_start(Machine *machine);
 int machine_pause(Machine *machine); /* events.paused follows */
+/* The guest's clocks went on meanwhile: the TSC and KVM's clock run with the host's time. Its watchdogs
+ * are told. Time that the host was suspended for is missing where the guest's clock is the TSC; the agent
+ * is told the time then. */
 int machine_resume(Machine *machine);
 
 /*
