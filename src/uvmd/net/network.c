@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/boot.h"
@@ -16,6 +17,8 @@
 #include "uvmd/net/network_guest.h"
 #include "uvmd/net/reconcile.h"
 #include "uvmd/sandbox.h"
+
+#define NETWORK_RETRY_USEC (2 * USEC_PER_SEC)
 
 ENUM_TABLE(network_state, NetworkState, NETWORK_STATE_MAX_)
 = {
@@ -71,6 +74,7 @@ void network_done(Network *network)
                 free(LIST_ENTRY(item, NetworkThrottle, link));
         }
         network->ending = sd_event_source_disable_unref(network->ending);
+        network->retry = sd_event_source_disable_unref(network->retry);
         network->netns = fd_close(network->netns);
 }
 
@@ -191,6 +195,23 @@ static void network_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
         network_on_failure(sandbox, NULL, r, error);
 }
 
+static int network_on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        network_look(userdata);
+        return 0;
+}
+
+/* Of a guest that runs: nothing else may happen there for long that would have it looked at again. */
+static void network_look_later(Sandbox *sandbox)
+{
+        Network *network = &sandbox->network;
+
+        network->retry = sd_event_source_disable_unref(network->retry);
+        if (sd_event_add_time_relative(sandbox->manager->event, &network->retry, CLOCK_MONOTONIC,
+                                       NETWORK_RETRY_USEC, 0, network_on_retry, sandbox) < 0)
+                log_error("Sandbox %s: can't look at its network again", sandbox->id);
+}
+
 static void network_finish(Sandbox *sandbox);
 static void nics_collect(Sandbox *sandbox);
 
@@ -218,12 +239,14 @@ static void network_on_look(void *userdata, int r, const sd_bus_error *error,
                 r = network_take_report(sandbox, &report, message->fds);
         again = network->look == NETWORK_LOOK_AGAIN || report.flags & NET_REPORT_MORE;
         network->look = NETWORK_LOOK_NONE;
-        if (r < 0)
+        if (r < 0) {
                 network_fail(sandbox, r, error);
-        else if (again)
+                network_look_later(sandbox);
+        } else if (again) {
                 network_look(sandbox);
-        else if (network->state == NETWORK_JOINING)
+        } else if (network->state == NETWORK_JOINING) {
                 network_set_state(sandbox, NETWORK_JOINED);
+        }
         network_pass_on(sandbox);
 }
 
@@ -496,6 +519,7 @@ void network_on_guest_gone(Sandbox *sandbox)
         Network *network = &sandbox->network;
 
         network->monitor = monitor_free(network->monitor);
+        network->retry = sd_event_source_disable_unref(network->retry);
         if (network->state == NETWORK_ABSENT || network->state >= NETWORK_DETACHING)
                 return;
         network_set_state(sandbox, NETWORK_DETACHING);

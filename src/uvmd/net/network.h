@@ -60,7 +60,7 @@ typedef struct Network {
         Worker *worker; /* one at a time */
         Monitor *monitor;
         NetworkLook look;
-        sd_event_source *ending;
+        sd_event_source *ending, *retry;
 } Network;
 
 typedef struct NetworkThrottle {
