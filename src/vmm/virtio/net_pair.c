@@ -21,10 +21,12 @@
 /* After so many bytes of a turn the guest hears of them, so that it works while we do. */
 #define NET_SIGNAL_BYTES 65536U
 
-/* So many packets that were sent are told of at once, fewer (and fewer bytes) after this time. TCP has
- * two in flight that it doesn't hear of, and goes on when an acknowledgement comes: by an interrupt. */
-#define NET_SIGNAL_PACKETS 16
-#define NET_SIGNAL_USEC    (1 * USEC_PER_MSEC)
+/* So many packets that were sent, or so many bytes, are told of at once; fewer after this time. TCP waits
+ * with data until it hears that what it sent before is gone, so only what is small may wait:
+ * acknowledgements, requests, answers. */
+#define NET_SIGNAL_PACKETS    16
+#define NET_SIGNAL_BYTES_SENT 2048U
+#define NET_SIGNAL_USEC       (1 * USEC_PER_MSEC)
 
 static unsigned receive_index(const NetPair *pair)
 {
@@ -87,7 +89,7 @@ static int pair_on_tell(LoopTimer *timer)
 
 static void pair_tell_sent_soon(NetPair *pair)
 {
-        if (pair->n_untold >= NET_SIGNAL_PACKETS || pair->untold_bytes >= NET_SIGNAL_BYTES)
+        if (pair->n_untold >= NET_SIGNAL_PACKETS || pair->untold_bytes >= NET_SIGNAL_BYTES_SENT)
                 pair_tell_sent(pair);
         else if (pair->n_untold > 0 && !pair->tell.loop)
                 loop_timer_arm(pair->device->loop, &pair->tell, clock_now_usec() + NET_SIGNAL_USEC,
