@@ -5,6 +5,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <systemd/sd-bus.h>
 
 #define CNI_BRIDGE_DEVICE "uvm0"
