@@ -174,6 +174,7 @@ void network_on_detached(NetworkAttachment *attachment, int r, const sd_bus_erro
                                     attachment->config.network,
                                     error && error->message ? error->message : strerror(-r));
         attachment_set_state(attachment, ATTACHMENT_ABSENT);
+        network_look_anew(sandbox);
         network_on_attachment(sandbox);
 }
 

@@ -235,9 +235,9 @@ static void network_on_look(void *userdata, int r, const sd_bus_error *error,
                 r = -EBADMSG;
         if (r >= 0)
                 r = network_take_monitor(sandbox, &report, message->fds);
-        if (r >= 0)
+        if (r >= 0 && network->look != NETWORK_LOOK_STALE)
                 r = network_take_report(sandbox, &report, message->fds);
-        again = network->look == NETWORK_LOOK_AGAIN || report.flags & NET_REPORT_MORE;
+        again = network->look > NETWORK_LOOK_BUSY || report.flags & NET_REPORT_MORE;
         network->look = NETWORK_LOOK_NONE;
         if (r < 0) {
                 network_fail(sandbox, r, error);
@@ -265,7 +265,7 @@ void network_look(Sandbox *sandbox)
         if (network->state != NETWORK_JOINING && network->state != NETWORK_JOINED)
                 return;
         if (network->look != NETWORK_LOOK_NONE) {
-                network->look = NETWORK_LOOK_AGAIN;
+                network->look = MAX(network->look, NETWORK_LOOK_AGAIN);
                 return;
         }
         for_each_nic (nic, network)
@@ -426,6 +426,13 @@ static void nics_collect(Sandbox *sandbox)
         for_each_nic (nic, &sandbox->network)
                 if (nic->state == NIC_GONE)
                         nic_free(nic);
+}
+
+/* A look that is under way may have seen what has just been taken away. */
+void network_look_anew(Sandbox *sandbox)
+{
+        if (sandbox->network.look != NETWORK_LOOK_NONE)
+                sandbox->network.look = NETWORK_LOOK_STALE;
 }
 
 Nic *network_find_nic(const Sandbox *sandbox, const char *name)

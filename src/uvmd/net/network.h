@@ -47,6 +47,7 @@ typedef enum NetworkLook {
         NETWORK_LOOK_NONE,
         NETWORK_LOOK_BUSY,
         NETWORK_LOOK_AGAIN, /* … and something has changed since it began */
+        NETWORK_LOOK_STALE, /* … and what it tells may be there no more, by our own doing */
 } NetworkLook;
 
 /* Embedded in Sandbox. */

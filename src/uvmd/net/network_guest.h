@@ -18,6 +18,9 @@
 /* Has a worker look at the namespace, now or as soon as it can. */
 void network_look(Sandbox *sandbox);
 
+/* An interface was taken away: what a look that is under way tells isn't believed. */
+void network_look_anew(Sandbox *sandbox);
+
 /* A device has another state. */
 void network_on_nic(const Nic *nic);
 
