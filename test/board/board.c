@@ -38,6 +38,26 @@ const char *board_missing(void)
         return NULL;
 }
 
+int board_skip(const char *why)
+{
+        printf("1..0 # SKIP %s\n", why);
+        return 0;
+}
+
+bool board_begin(int argc, char **argv, const char *log, int level, const char **ret_payload)
+{
+        const char *missing = board_missing();
+
+        log_open(log);
+        log_set_level(level);
+        if (argc != 2)
+                unit_fail("usage: %s PAYLOAD", argv[0]);
+        *ret_payload = argv[1];
+        if (missing)
+                board_skip(missing);
+        return !missing;
+}
+
 static void make_page_tables(uint64_t *tables)
 {
         memset(tables, 0, TABLE_PAGES * 4096);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/log.h"
 #include "base/loop.h"
 #include "test/unit.h"
 #include "vmm/machine.h"
@@ -39,6 +40,15 @@ int board_make_firmware(const char *payload);
 
 /* Why no board can run here, or NULL. */
 const char *board_missing(void);
+
+/* Says that all tests are left out, and why. Returns 0, for main(). */
+int board_skip(const char *why);
+
+/*
+ * How a test program begins: opens the log and takes its one argument, the payload's file. False if no
+ * board can run here: all tests are skipped then.
+ */
+bool board_begin(int argc, char **argv, const char *log, int level, const char **ret_payload);
 
 /* A configured machine with an rng in slot 0. Fails the test on any error. */
 Board *board_new(const BoardConfig *config);

@@ -2,7 +2,6 @@
  * Requests and news about memory that comes and goes. Argument: the payload's file. TAP; skips with a
  * reason where there is no usable /dev/kvm.
  */
-#include "base/log.h"
 #include "test/board/link_shim.h"
 
 static uint32_t ask_resize(uint32_t slot, uint64_t bytes)
@@ -93,16 +92,7 @@ static const UnitTest tests[] = {
 
 int main(int argc, char **argv)
 {
-        const char *missing = board_missing();
-
-        log_open("link-memory");
-        log_set_level(LOG_ERR);
-        if (argc != 2)
-                unit_fail("usage: %s PAYLOAD", argv[0]);
-        if (missing) {
-                printf("1..0 # SKIP %s\n", missing);
+        if (!board_begin(argc, argv, "link-memory", LOG_ERR, &payload))
                 return 0;
-        }
-        payload = argv[1];
         return unit_run(tests, ELEMENTSOF(tests));
 }

@@ -2,7 +2,6 @@
  * Memory that comes and goes on the local /dev/kvm: what payload/balloon.c and payload/mem.c do to a
  * balloon or a memory device in slot 1. Argument: the payload's file. TAP; skips with a reason where there is no usable /dev/kvm.
  */
-#include "base/log.h"
 #include "test/board/board.h"
 #include "vmm/virtio/balloon.h"
 #include "vmm/virtio/mem.h"
@@ -143,16 +142,7 @@ static const UnitTest tests[] = {
 
 int main(int argc, char **argv)
 {
-        const char *missing = board_missing();
-
-        log_open("memory");
-        log_set_level(LOG_ERR);
-        if (argc != 2)
-                unit_fail("usage: %s PAYLOAD", argv[0]);
-        if (missing) {
-                printf("1..0 # SKIP %s\n", missing);
+        if (!board_begin(argc, argv, "memory", LOG_ERR, &payload))
                 return 0;
-        }
-        payload = argv[1];
         return unit_run(tests, ELEMENTSOF(tests));
 }

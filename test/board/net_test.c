@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/parse.h"
 #include "test/board/board.h"
 #include "vmm/net/tap.h"
@@ -250,18 +249,12 @@ static const char *net_missing(void)
 
 int main(int argc, char **argv)
 {
-        const char *missing = board_missing();
+        const char *missing;
 
-        log_open("net");
-        log_set_level(LOG_ERR);
-        if (argc != 2)
-                unit_fail("usage: %s PAYLOAD", argv[0]);
-        if (!missing)
-                missing = net_missing();
-        if (missing) {
-                printf("1..0 # SKIP %s\n", missing);
+        if (!board_begin(argc, argv, "net", LOG_ERR, &payload))
                 return 0;
-        }
-        payload = argv[1];
+        missing = net_missing();
+        if (missing)
+                return board_skip(missing);
         return unit_run(tests, ELEMENTSOF(tests));
 }

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "test/board/board.h"
 #include "test/scratch.h"
 #include "test/unit/fuse.h"
@@ -242,16 +241,7 @@ int main(int argc, char **argv)
                 UNIT_TEST(test_reset), UNIT_TEST(test_metadata), UNIT_TEST(test_stuck),
                 UNIT_TEST(test_end),   UNIT_TEST(test_reuse),    UNIT_TEST(test_break),
         };
-        const char *missing = board_missing();
-
-        log_open("board");
-        log_set_level(LOG_CRIT);
-        if (argc != 2)
-                unit_fail("usage: %s PAYLOAD", argv[0]);
-        if (missing) {
-                printf("1..0 # SKIP %s\n", missing);
+        if (!board_begin(argc, argv, "board", LOG_CRIT, &payload))
                 return 0;
-        }
-        payload = argv[1];
         return unit_run(tests, ELEMENTSOF(tests));
 }

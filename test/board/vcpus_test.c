@@ -5,7 +5,6 @@
 #include <dirent.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/parse.h"
 #include "test/board/board.h"
 
@@ -167,16 +166,7 @@ static const UnitTest tests[] = {
 
 int main(int argc, char **argv)
 {
-        const char *missing = board_missing();
-
-        log_open("vcpus");
-        log_set_level(LOG_ERR);
-        if (argc != 2)
-                unit_fail("usage: %s PAYLOAD", argv[0]);
-        if (missing) {
-                printf("1..0 # SKIP %s\n", missing);
+        if (!board_begin(argc, argv, "vcpus", LOG_ERR, &payload))
                 return 0;
-        }
-        payload = argv[1];
         return unit_run(tests, ELEMENTSOF(tests));
 }
