@@ -10,6 +10,7 @@
 #include "client/json.h"
 #include "client/late.h"
 #include "client/table.h"
+#include "uvmctl/listing.h"
 #include "uvmctl/verbs.h"
 
 /* The caller opens what the caller names: uvmd never sees a path. */
@@ -102,66 +103,15 @@ static void print_images(json_object *images)
 
 static int list(int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"quiet", no_argument, NULL, 'q'},
-                {"format", required_argument, NULL, 'f'},
-                {0},
-        };
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(json_object_putp) json_object *images = NULL;
-        int option, r, json = 0, quiet = 0;
+        ListingOptions options;
+        int r = listing_parse(&verb_image_list, argc, argv, &options);
 
-        while ((option = getopt_long(argc, argv, "q", options, NULL)) >= 0) {
-                if (option == 'q')
-                        quiet = 1;
-                else if (option != 'f' || verb_parse_format(&verb_image_list, optarg, &json))
-                        return verb_usage_error(&verb_image_list,
-                                                "these options are not understood");
-        }
-        r = client_bus_open(&bus);
-        if (!r)
-                r = client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "ListImages", &reply,
-                                NULL);
-        if (r)
-                return r;
-        images = client_json_read(reply);
-        if (!images)
-                return CLIENT_EXIT_FAILED;
-        if (json)
-                client_json_print(images);
-        else if (!quiet)
-                print_images(images);
-        for (size_t i = 0; quiet && i < json_object_array_length(images); i++)
-                puts(client_json_string(json_object_array_get_idx(images, i), "Id"));
-        return 0;
+        return r ? r : listing_run("ListImages", &options, "Id", print_images);
 }
 
 static int rm(int argc, char **argv)
 {
-        static const struct option options[] = {{"force", no_argument, NULL, 'f'}, {0}};
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        int option, r, force = 0, status = 0;
-
-        while ((option = getopt_long(argc, argv, "f", options, NULL)) >= 0) {
-                if (option != 'f')
-                        return verb_usage_error(&verb_image_rm, "unknown option");
-                force = 1;
-        }
-        if (optind == argc)
-                return verb_usage_error(&verb_image_rm, "which image?");
-        r = client_bus_open(&bus);
-        if (r)
-                return r;
-        for (int i = optind; i < argc; i++) {
-                r = client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "RemoveImage", NULL, "sb",
-                                argv[i], force);
-                if (r)
-                        status = r;
-                else
-                        puts(argv[i]);
-        }
-        return status;
+        return listing_remove(&verb_image_rm, argc, argv, "RemoveImage", "which image?");
 }
 
 const Verb verb_image_import = {

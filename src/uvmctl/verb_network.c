@@ -9,20 +9,11 @@
 #include "client/objects.h"
 #include "client/table.h"
 #include "uvmctl/each.h"
+#include "uvmctl/listing.h"
 #include "uvmctl/network.h"
 #include "uvmctl/verbs.h"
 
 /* ------------------------------------------------------------------ what there is */
-
-/* All networks as JSON; NULL after a report. */
-static json_object *networks_load(sd_bus *bus)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-
-        if (client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "ListNetworks", &reply, NULL))
-                return NULL;
-        return client_json_read(reply);
-}
 
 /* The strings of the list under @key with @between, in @text; what doesn't fit is left out. */
 static const char *join(json_object *object, const char *key, const char *between, char *text,
@@ -65,49 +56,17 @@ static void print_networks(json_object *networks)
         table_print(table, true);
 }
 
-static void print_names(json_object *networks)
-{
-        for (size_t i = 0; i < json_object_array_length(networks); i++) {
-                const char *name = client_json_string(json_object_array_get_idx(networks, i),
-                                                      "Name");
-
-                if (name[0])
-                        puts(name);
-        }
-}
-
 static int list(int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"quiet", no_argument, NULL, 'q'},
-                {"format", required_argument, NULL, 'f'},
-                {0},
-        };
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(json_object_putp) json_object *networks = NULL;
-        int option, json = 0, quiet = 0;
+        ListingOptions options;
+        int r = listing_parse(&verb_network_list, argc, argv, &options);
 
-        while ((option = getopt_long(argc, argv, "q", options, NULL)) >= 0) {
-                if (option == 'q')
-                        quiet = 1;
-                else if (option != 'f' || verb_parse_format(&verb_network_list, optarg, &json))
-                        return verb_usage_error(&verb_network_list,
-                                                "these options are not understood");
-        }
-        if (optind != argc)
-                return verb_usage_error(&verb_network_list, "network list takes no arguments");
-        if (client_bus_open(&bus))
-                return CLIENT_EXIT_FAILED;
-        networks = networks_load(bus);
-        if (!networks)
-                return CLIENT_EXIT_FAILED;
-        if (json)
-                client_json_print(networks);
-        else if (quiet)
-                print_names(networks);
-        else
-                print_networks(networks);
-        return 0;
+        if (!r && optind != argc)
+                r = verb_usage_error(&verb_network_list, "network list takes no arguments");
+        if (r)
+                return r;
+        options.quiet = options.quiet && !options.json;
+        return listing_run("ListNetworks", &options, "Name", print_networks);
 }
 
 static int inspect(int argc, char **argv)
@@ -120,7 +79,7 @@ static int inspect(int argc, char **argv)
                 return verb_usage_error(&verb_network_inspect, "which network?");
         if (client_bus_open(&bus))
                 return CLIENT_EXIT_FAILED;
-        networks = networks_load(bus);
+        networks = listing_load(bus, "ListNetworks");
         if (!networks)
                 return CLIENT_EXIT_FAILED;
         found = json_object_new_array();

@@ -9,6 +9,7 @@
 #include "client/late.h"
 #include "client/objects.h"
 #include "client/table.h"
+#include "uvmctl/listing.h"
 #include "uvmctl/mount.h"
 #include "uvmctl/verbs.h"
 
@@ -73,16 +74,6 @@ static int create(int argc, char **argv)
         return r;
 }
 
-/* All volumes as JSON; NULL after a report. */
-static json_object *volumes_load(sd_bus *bus)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-
-        if (client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "ListVolumes", &reply, NULL))
-                return NULL;
-        return client_json_read(reply);
-}
-
 static void print_volumes(json_object *volumes)
 {
         static const char *const heads[] = {"NAME", "OWNER", "CREATED", "MOUNTS", "IN USE", NULL};
@@ -105,34 +96,10 @@ static void print_volumes(json_object *volumes)
 
 static int list(int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"quiet", no_argument, NULL, 'q'},
-                {"format", required_argument, NULL, 'f'},
-                {0},
-        };
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(json_object_putp) json_object *volumes = NULL;
-        int option, json = 0, quiet = 0;
+        ListingOptions options;
+        int r = listing_parse(&verb_volume_list, argc, argv, &options);
 
-        while ((option = getopt_long(argc, argv, "q", options, NULL)) >= 0) {
-                if (option == 'q')
-                        quiet = 1;
-                else if (option != 'f' || verb_parse_format(&verb_volume_list, optarg, &json))
-                        return verb_usage_error(&verb_volume_list,
-                                                "these options are not understood");
-        }
-        if (client_bus_open(&bus))
-                return CLIENT_EXIT_FAILED;
-        volumes = volumes_load(bus);
-        if (!volumes)
-                return CLIENT_EXIT_FAILED;
-        if (json)
-                client_json_print(volumes);
-        else if (!quiet)
-                print_volumes(volumes);
-        for (size_t i = 0; quiet && i < json_object_array_length(volumes); i++)
-                puts(client_json_string(json_object_array_get_idx(volumes, i), "Name"));
-        return 0;
+        return r ? r : listing_run("ListVolumes", &options, "Name", print_volumes);
 }
 
 static json_object *volume_find(json_object *volumes, const char *name)
@@ -156,7 +123,7 @@ static int inspect(int argc, char **argv)
                 return verb_usage_error(&verb_volume_inspect, "which volume?");
         if (client_bus_open(&bus))
                 return CLIENT_EXIT_FAILED;
-        volumes = volumes_load(bus);
+        volumes = listing_load(bus, "ListVolumes");
         if (!volumes)
                 return CLIENT_EXIT_FAILED;
         found = json_object_new_array();
@@ -174,29 +141,7 @@ static int inspect(int argc, char **argv)
 
 static int rm(int argc, char **argv)
 {
-        static const struct option options[] = {{"force", no_argument, NULL, 'f'}, {0}};
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        int option, r, force = 0, status = 0;
-
-        while ((option = getopt_long(argc, argv, "f", options, NULL)) >= 0) {
-                if (option != 'f')
-                        return verb_usage_error(&verb_volume_rm, "unknown option");
-                force = 1;
-        }
-        if (optind == argc)
-                return verb_usage_error(&verb_volume_rm, "which volume?");
-        r = client_bus_open(&bus);
-        if (r)
-                return r;
-        for (int i = optind; i < argc; i++) {
-                r = client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "RemoveVolume", NULL,
-                                "sb", argv[i], force);
-                if (r)
-                        status = r;
-                else
-                        puts(argv[i]);
-        }
-        return status;
+        return listing_remove(&verb_volume_rm, argc, argv, "RemoveVolume", "which volume?");
 }
 
 static int prune(int argc, char **argv)
@@ -209,7 +154,7 @@ static int prune(int argc, char **argv)
                 return verb_usage_error(&verb_volume_prune, "it takes no arguments");
         if (client_bus_open(&bus))
                 return CLIENT_EXIT_FAILED;
-        volumes = volumes_load(bus);
+        volumes = listing_load(bus, "ListVolumes");
         if (!volumes)
                 return CLIENT_EXIT_FAILED;
         for (size_t i = 0; i < json_object_array_length(volumes); i++) {
