@@ -112,3 +112,16 @@ int client_call_late(sd_bus *bus, const char *path, ClientInterface interface, c
 
         return r ? r : client_send_late(bus, message, what, NULL);
 }
+
+int client_call_late_string(sd_bus *bus, const char *path, ClientInterface interface,
+                            const char *member, const char *argument, const char *what)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+        int r = client_message_new(bus, path, interface, member, &message);
+
+        if (r)
+                return r;
+        if (sd_bus_message_append(message, "s", argument) < 0)
+                return client_fail("the call can't be made");
+        return client_send_late(bus, message, what, NULL);
+}

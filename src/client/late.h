@@ -20,3 +20,7 @@ int client_send_late(sd_bus *bus, sd_bus_message *message, const char *what,
 /* The same for a call without arguments or results. */
 int client_call_late(sd_bus *bus, const char *path, ClientInterface interface, const char *member,
                      const char *what);
+
+/* The same with one string as argument. */
+int client_call_late_string(sd_bus *bus, const char *path, ClientInterface interface,
+                            const char *member, const char *argument, const char *what);

@@ -172,3 +172,17 @@ int objects_find_container(Objects *objects, const char *name, Object *ret)
                 return 0;
         return client_fail("there is no container \"%s\": see uvmctl ps -a", name);
 }
+
+int objects_find_container_path(sd_bus *bus, const char *name, char **ret)
+{
+        _cleanup_(objects_freep) Objects *objects = NULL;
+        Object container;
+        int r = objects_load(bus, &objects);
+
+        if (!r)
+                r = objects_find_container(objects, name, &container);
+        if (r)
+                return r;
+        *ret = strdup(container.path);
+        return *ret ? 0 : client_fail("out of memory");
+}

@@ -32,5 +32,8 @@ int objects_each(Objects *objects, ClientInterface interface,
 int objects_find_container(Objects *objects, const char *name, Object *ret);
 int objects_find_sandbox(Objects *objects, const char *name, Object *ret);
 
+/* Only the path of the container, for who needs no more of it: in new memory. A status. */
+int objects_find_container_path(sd_bus *bus, const char *name, char **ret);
+
 /* The object at @path. False if there is none with that interface. */
 bool objects_get(Objects *objects, const char *path, ClientInterface interface, Object *ret);

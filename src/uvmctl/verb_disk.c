@@ -9,21 +9,6 @@
 #include "uvmctl/mount.h"
 #include "uvmctl/verbs.h"
 
-/* The path of a container's object, in new memory. A status. */
-static int disk_find(sd_bus *bus, const char *name, char **ret)
-{
-        _cleanup_(objects_freep) Objects *objects = NULL;
-        Object container;
-        int r = objects_load(bus, &objects);
-
-        if (!r)
-                r = objects_find_container(objects, name, &container);
-        if (r)
-                return r;
-        *ret = strdup(container.path);
-        return *ret ? 0 : client_fail("out of memory");
-}
-
 static int attach(int argc, char **argv)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -38,7 +23,7 @@ static int attach(int argc, char **argv)
                 return verb_usage_error(&verb_disk_attach, "%s", error ? error : strerror(-r));
         r = client_bus_open(&bus);
         if (!r)
-                r = disk_find(bus, argv[1], &path);
+                r = objects_find_container_path(bus, argv[1], &path);
         if (!r)
                 r = mount_attach(bus, path, &spec);
         if (!r)
@@ -49,7 +34,6 @@ static int attach(int argc, char **argv)
 static int detach(int argc, char **argv)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
         _cleanup_(freep) char *path = NULL;
         int r;
 
@@ -58,14 +42,10 @@ static int detach(int argc, char **argv)
                                         "which container, and where is the disk in it?");
         r = client_bus_open(&bus);
         if (!r)
-                r = disk_find(bus, argv[1], &path);
+                r = objects_find_container_path(bus, argv[1], &path);
         if (!r)
-                r = client_message_new(bus, path, CLIENT_CONTAINER, "DetachVolume", &message);
-        if (r)
-                return r;
-        if (sd_bus_message_append(message, "s", argv[2]) < 0)
-                return client_fail("the call can't be made");
-        r = client_send_late(bus, message, "Detaching …", NULL);
+                r = client_call_late_string(bus, path, CLIENT_CONTAINER, "DetachVolume", argv[2],
+                                            "Detaching …");
         if (!r)
                 puts(argv[2]);
         return r;

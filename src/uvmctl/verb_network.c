@@ -150,7 +150,6 @@ static int attach(int argc, char **argv)
 static int detach(int argc, char **argv)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
         _cleanup_(objects_freep) Objects *objects = NULL;
         Object sandbox;
         int r;
@@ -162,13 +161,8 @@ static int detach(int argc, char **argv)
         if (!r)
                 r = find_sandbox(bus, argv[1], &objects, &sandbox);
         if (!r)
-                r = client_message_new(bus, sandbox.path, CLIENT_SANDBOX, "DetachNetwork",
-                                       &message);
-        if (r)
-                return r;
-        if (sd_bus_message_append(message, "s", argv[2]) < 0)
-                return client_fail("the call can't be made");
-        r = client_send_late(bus, message, "Detaching …", NULL);
+                r = client_call_late_string(bus, sandbox.path, CLIENT_SANDBOX, "DetachNetwork",
+                                            argv[2], "Detaching …");
         if (!r)
                 puts(argv[2]);
         return r;

@@ -178,17 +178,6 @@ static int prune(int argc, char **argv)
 
 /* ------------------------------------------------------------------ mounts */
 
-/* The path of a container's object; free() it. NULL after a report. */
-static char *container_path(sd_bus *bus, const char *name)
-{
-        _cleanup_(objects_freep) Objects *objects = NULL;
-        Object container;
-
-        if (objects_load(bus, &objects) || objects_find_container(objects, name, &container))
-                return NULL;
-        return strdup(container.path);
-}
-
 static int parse_attach(int argc, char **argv, MountSpec *spec, char **ret_error)
 {
         static const struct option options[] = {
@@ -220,10 +209,9 @@ static int attach(int argc, char **argv)
                 return verb_usage_error(&verb_volume_attach, "%s",
                                         error ? error : "which container, and what where?");
         r = client_bus_open(&bus);
-        if (r)
-                return r;
-        path = container_path(bus, argv[optind]);
-        return path ? mount_attach(bus, path, &spec) : CLIENT_EXIT_FAILED;
+        if (!r)
+                r = objects_find_container_path(bus, argv[optind], &path);
+        return r ? r : mount_attach(bus, path, &spec);
 }
 
 static int detach(int argc, char **argv)
@@ -236,12 +224,10 @@ static int detach(int argc, char **argv)
         if (argc != 3)
                 return verb_usage_error(&verb_volume_detach, "which container, and where?");
         r = client_bus_open(&bus);
-        if (r)
-                return r;
-        path = container_path(bus, argv[1]);
-        if (!path)
-                return CLIENT_EXIT_FAILED;
-        r = client_message_new(bus, path, CLIENT_CONTAINER, "DetachVolume", &message);
+        if (!r)
+                r = objects_find_container_path(bus, argv[1], &path);
+        if (!r)
+                r = client_message_new(bus, path, CLIENT_CONTAINER, "DetachVolume", &message);
         if (r)
                 return r;
         if (sd_bus_message_append(message, "s", argv[2]) < 0)
