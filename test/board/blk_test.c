@@ -3,13 +3,11 @@
  * file. UVM_SOAK: how many times as often disks come and go. TAP; skips with a reason where there is
  * no usable /dev/kvm.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/parse.h"
 #include "test/board/board.h"
 #include "vmm/virtio/blk.h"
 
@@ -100,18 +98,6 @@ static void test_reset_in_flight(void)
         run_plugged("blk-reset-in-flight");
 }
 
-static unsigned count(const char *directory)
-{
-        DIR *dir = opendir(directory);
-        unsigned n = 0;
-
-        unit_assert(dir);
-        while (readdir(dir))
-                n++;
-        closedir(dir);
-        return n;
-}
-
 static unsigned fds_unplugged, tasks_unplugged;
 
 /* Each time it is out, there are as many fds and threads as the first time. */
@@ -122,8 +108,8 @@ static void on_phase_plug(Board *board, uint8_t phase)
         if (phase < 40 || phase >= 80)
                 return;
         if (phase % 2 == 0) {
-                fds = count("/proc/self/fd");
-                tasks = count("/proc/self/task");
+                fds = board_count("/proc/self/fd");
+                tasks = board_count("/proc/self/task");
                 if (phase == 40) {
                         fds_unplugged = fds;
                         tasks_unplugged = tasks;
@@ -138,12 +124,7 @@ static void on_phase_plug(Board *board, uint8_t phase)
 
 static void test_plug(void)
 {
-        const char *soak = getenv("UVM_SOAK");
-        uint32_t times = 1;
-
-        if (soak)
-                unit_assert_int(parse_u32(soak, 1, 100000, &times), 0);
-        for (uint32_t i = 0; i < times; i++)
+        for (uint32_t times = board_soak(); times > 0; times--)
                 run("blk-plug", false, on_phase_plug);
 }
 

@@ -1,4 +1,5 @@
 /* The harness; see board.h. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "proto/firmware.h"
 #include "test/board/board.h"
 #include "vmm/virtio/rng.h"
@@ -253,4 +255,26 @@ void board_pass(const char *payload, const char *name)
             !strstr(board->text, "done\n"))
                 unit_fail("%s: %s; the console shows: %s", name, board->why, board->text);
         board_free(board);
+}
+
+unsigned board_count(const char *directory)
+{
+        DIR *dir = opendir(directory);
+        unsigned n = 0;
+
+        unit_assert(dir);
+        while (readdir(dir))
+                n++;
+        closedir(dir);
+        return n;
+}
+
+uint32_t board_soak(void)
+{
+        const char *soak = getenv("UVM_SOAK");
+        uint32_t times = 1;
+
+        if (soak)
+                unit_assert_int(parse_u32(soak, 1, 100000, &times), 0);
+        return times;
 }

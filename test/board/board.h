@@ -63,3 +63,9 @@ void board_plug_rng(Board *board, uint32_t slot);
 
 /* Runs a case to its end and checks that it ended well. */
 void board_pass(const char *payload, const char *name);
+
+/* How many entries a directory has: of fds, of threads. */
+unsigned board_count(const char *directory);
+
+/* How many times to do what is to leave nothing behind: UVM_SOAK, or once. */
+uint32_t board_soak(void);

@@ -5,7 +5,6 @@
  * there is no usable /dev/kvm, or no tap can be made.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
@@ -17,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/parse.h"
 #include "test/board/board.h"
 #include "vmm/net/tap.h"
 #include "vmm/virtio/net.h"
@@ -185,18 +183,6 @@ static void test_link(void)
         run("net-link", 1, on_phase_link);
 }
 
-static unsigned count(const char *directory)
-{
-        DIR *dir = opendir(directory);
-        unsigned n = 0;
-
-        unit_assert(dir);
-        while (readdir(dir))
-                n++;
-        closedir(dir);
-        return n;
-}
-
 /* Each time it is out, there are as many fds, threads and interfaces as the first time. */
 static void on_phase_plug(Board *board, uint8_t phase)
 {
@@ -210,22 +196,17 @@ static void on_phase_plug(Board *board, uint8_t phase)
         }
         unit_assert_int(if_nametoindex("uvmtest"), 0);
         if (phase == 40) {
-                fds = count("/proc/self/fd");
-                tasks = count("/proc/self/task");
+                fds = board_count("/proc/self/fd");
+                tasks = board_count("/proc/self/task");
         }
-        unit_assert_int(count("/proc/self/fd"), fds);
-        unit_assert_int(count("/proc/self/task"), tasks);
+        unit_assert_int(board_count("/proc/self/fd"), fds);
+        unit_assert_int(board_count("/proc/self/task"), tasks);
         plug_net(board, phase % 4 == 0 ? 1 : NET_PAIRS);
 }
 
 static void test_plug(void)
 {
-        const char *soak = getenv("UVM_SOAK");
-        uint32_t times = 1;
-
-        if (soak)
-                unit_assert_int(parse_u32(soak, 1, 100000, &times), 0);
-        for (uint32_t i = 0; i < times; i++)
+        for (uint32_t times = board_soak(); times > 0; times--)
                 run("net-plug", 0, on_phase_plug);
 }
 

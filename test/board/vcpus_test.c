@@ -2,10 +2,7 @@
  * vCPUs that come and leave on the local /dev/kvm: payload/smp.c asks for its second one twenty times.
  * Argument: the payload's file. UVM_SOAK: how many times as often. TAP; skips with a reason where there is no usable /dev/kvm.
  */
-#include <dirent.h>
-
 #include "base/clock.h"
-#include "base/parse.h"
 #include "test/board/board.h"
 
 #define SIGNAL_SLOT 3
@@ -19,18 +16,6 @@ static void on_phase(Board *board, uint8_t phase)
 {
         asked = phase;
         is_asked = true;
-}
-
-static unsigned count(const char *directory)
-{
-        DIR *dir = opendir(directory);
-        unsigned n = 0;
-
-        unit_assert(dir);
-        while (readdir(dir))
-                n++;
-        closedir(dir);
-        return n;
 }
 
 static Board *start(const char *name)
@@ -102,11 +87,11 @@ static void run(const char *name, void (*change)(Board *, unsigned))
                 }
                 unit_assert_int(virtio_slots_unplug(&board->machine.slots, SIGNAL_SLOT), 0);
                 if (fds == 0) {
-                        fds = count("/proc/self/fd");
-                        tasks = count("/proc/self/task");
+                        fds = board_count("/proc/self/fd");
+                        tasks = board_count("/proc/self/task");
                 }
-                unit_assert_int(count("/proc/self/fd"), fds);
-                unit_assert_int(count("/proc/self/task"), tasks);
+                unit_assert_int(board_count("/proc/self/fd"), fds);
+                unit_assert_int(board_count("/proc/self/task"), tasks);
                 machine_get_stats(&board->machine, &stats);
                 unit_assert(stats.vcpu_usec >= usec);
                 usec = stats.vcpu_usec;
@@ -120,12 +105,7 @@ static void run(const char *name, void (*change)(Board *, unsigned))
 
 static void test_running(void)
 {
-        const char *soak = getenv("UVM_SOAK");
-        uint32_t times = 1;
-
-        if (soak)
-                unit_assert_int(parse_u32(soak, 1, 100000, &times), 0);
-        for (uint32_t i = 0; i < times; i++)
+        for (uint32_t times = board_soak(); times > 0; times--)
                 run("vcpus-late", set_running);
 }
 
