@@ -29,7 +29,8 @@ AGENT_PORT = 7
 BOOT_LIMIT = 300
 # What QEMU's emulation of this model lacks; saying so keeps its warnings away.
 TCG_CPU = "EPYC,+svm,+npt,-xsavec,-nrip-save"
-KERNEL_ARGS = "console=ttyS0 quiet loglevel=3 systemd.show_status=0"
+# A kernel that panics ends QEMU, and with it whoever waits.
+KERNEL_ARGS = "console=ttyS0 quiet loglevel=3 systemd.show_status=0 panic=-1"
 
 
 def image():
