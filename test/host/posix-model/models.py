@@ -3,7 +3,7 @@
 
 usage: models.py [--seconds N] [--seed N] [--operations N] [--model file|tree] [--mode loose|mmap] DIRECTORY
 
-DIRECTORY holds what guests.py needs. Each model runs for so long in each cache mode, all at once.
+DIRECTORY holds what guests.py needs. Both models run for so long in each cache mode, side by side.
 Exit status 1 after a difference; its seed and operation, given again, show it again.
 """
 import argparse
@@ -60,8 +60,8 @@ def main():
     arguments.model = arguments.model or ['file', 'tree']
     here = os.path.abspath(arguments.directory)
     modes = arguments.mode or ('loose', 'mmap')
-    guests = [start(here, mode, arguments) for mode in modes]
-    results = [judge(here, *pair, arguments) for pair in zip(modes, guests)]
+    # One guest at a time: with two that both work hard the emulated CPU makes the test host panic.
+    results = [judge(here, mode, start(here, mode, arguments), arguments) for mode in modes]
     return 0 if all(results) else 1
 
 
