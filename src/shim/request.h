@@ -30,6 +30,7 @@ typedef struct Request {
         uint64_t process;     /* AGENT_REQUEST: that it starts, or 0 */
         ShimAddDevice device; /* ADD_DEVICE: until the machine runs, with its fds */
         bool deferred;
+        bool before_boot; /* ADD_DEVICE: the VMM was asked before it was told to start */
         int fds[REQUEST_FDS_MAX];
         unsigned n_fds;
         uint32_t slot;  /* of a device that is there */

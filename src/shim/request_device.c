@@ -101,8 +101,8 @@ static void request_on_device(VmmCall *call, int error, const ControlMessage *an
 
         if (error == 0)
                 request->value = request->slot = answered->reply.value;
-        /* Before the guest runs its driver finds the device by itself. */
-        if (error < 0 || request->sandbox->status.state == SHIM_CREATED) {
+        /* Its driver finds a device by itself that was there before the guest ran. */
+        if (error < 0 || request->before_boot) {
                 request_end(request, error, request_vmm_refusal(answered), NULL, 0);
                 return;
         }
@@ -162,6 +162,7 @@ void request_add_device(Request *request)
         unsigned n = request->n_fds;
 
         request->deferred = false;
+        request->before_boot = request->sandbox->status.state == SHIM_CREATED;
         request_fill_device(&request->device, &control.add_device);
         for (unsigned i = 0; i < REQUEST_FDS_MAX; i++)
                 fds[i] = TAKE_FD(request->fds[i]);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "test/unit.h"
 #include "test/unit/shim_fixture.h"
 
@@ -121,6 +122,26 @@ static unsigned count_fds(void)
 
         unit_assert_int(fixture_ask(&fixture, &message, NULL, 0), 0);
         return fixture_count_fds(&fixture);
+}
+
+/* The VMM's answer may come when the guest boots already: its driver has found the device all the same. */
+static void test_boot_right_behind(void)
+{
+        ShimMessage boot = {.type = SHIM_BOOT};
+        uint32_t added, booted;
+
+        agent = (FakeAgent){.fd = FD_NONE};
+        fixture_start(&fixture);
+        unit_assert_int(fixture_launch(&fixture, "", 60000000), 0);
+        added = send_add(SHIM_DEVICE_RNG);
+        booted = fixture_send(&fixture, &boot, NULL, 0);
+        unit_assert_int(fixture_reply(&fixture, added), 0);
+        unit_assert_int(fixture.reply.value, 1);
+        fake_agent_connect(&agent, &fixture);
+        unit_assert_int(fixture_reply(&fixture, booted), 0);
+        /* The agent is asked for statistics next, not for the device. */
+        unit_assert_int(kind_in(1), CONTROL_DEVICE_RNG);
+        finish();
 }
 
 static void test_network_device(void)
@@ -331,13 +352,10 @@ static void test_clock_after_pause(void)
 int main(void)
 {
         static const UnitTest tests[] = {
-                UNIT_TEST(test_network_device),
-                UNIT_TEST(test_memory_and_link),
-                UNIT_TEST(test_refused),
-                UNIT_TEST(test_too_late),
-                UNIT_TEST(test_vcpus),
-                UNIT_TEST(test_guest_ends),
-                UNIT_TEST(test_clock_after_pause),
+                UNIT_TEST(test_network_device),    UNIT_TEST(test_memory_and_link),
+                UNIT_TEST(test_refused),           UNIT_TEST(test_too_late),
+                UNIT_TEST(test_boot_right_behind), UNIT_TEST(test_vcpus),
+                UNIT_TEST(test_guest_ends),        UNIT_TEST(test_clock_after_pause),
         };
 
         if (geteuid() != 0) {
