@@ -136,6 +136,8 @@ int main(int argc, char **argv)
                 return r > 0 ? EXIT_SUCCESS : 2;
         log_open("uvmd");
         journal_open();
+        /* Opens the socket that all other lines go by, too. */
+        log_info("uvmd " UVM_VERSION " begins");
         /* sd-event's child sources want it blocked; writes to clients that left must not kill. */
         sigemptyset(&mask);
         sigaddset(&mask, SIGCHLD);
