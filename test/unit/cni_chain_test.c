@@ -233,8 +233,7 @@ static void an_entry_that_makes_no_sense(void)
         static const char *const bad[] = {
                 "{}",
                 "{\"List\": {\"name\": \"n\", \"type\": \"one\"}, \"Runtime\": {}}",
-                "{\"List\": {\"name\": \"n\", \"plugins\": [{\"type\": \"/bin/sh\"}]}, "
-                "\"Runtime\": {}}",
+                "{\"List\": {\"name\": \"n\", \"plugins\": [{\"type\": \"/b\"}]}, \"Runtime\": {}}",
                 "{\"List\": {\"name\": \"n\", \"plugins\": [{\"type\": \"one\"}]}, \"Runtime\": 5}",
         };
         _cleanup_(ledger_close) Ledger ledger = {.lock = FD_NONE};

@@ -21,7 +21,7 @@ int vhost_own(int fd)
 
 static int vhost_set_features(int fd, uint64_t features)
 {
-        uint64_t known;
+        uint64_t known = 0;
         int r = vhost_ioctl(fd, VHOST_GET_FEATURES, &known);
 
         if (r == 0 && (features & ~known) != 0)
@@ -38,23 +38,25 @@ static struct vhost_memory_region vhost_region(uint64_t start, uint64_t size, co
         };
 }
 
+/* The regions that a guest boots with, and the one behind them. */
+#define VHOST_TABLE_SIZE               \
+        (sizeof(struct vhost_memory) + \
+         (GUEST_MEMORY_REGIONS_MAX + 1) * sizeof(struct vhost_memory_region))
+
 /* All that may ever be memory: what of it the guest has is the business of its mapping, EFAULT for the
  * rest (mem/hot.h). */
 static int vhost_set_memory(int fd, const GuestMemory *memory)
 {
-        struct {
-                struct vhost_memory head;
-                struct vhost_memory_region regions[GUEST_MEMORY_REGIONS_MAX + 1];
-        } table = {.head.nregions = memory->n_regions};
+        _Alignas(struct vhost_memory) uint8_t space[VHOST_TABLE_SIZE] = {};
+        struct vhost_memory *table = (struct vhost_memory *)space;
         const HotMemory *hot = &memory->hot;
 
         for (unsigned i = 0; i < memory->n_regions; i++)
-                table.regions[i] = vhost_region(memory->regions[i].start, memory->regions[i].size,
-                                                memory->regions[i].host);
+                table->regions[table->nregions++] = vhost_region(
+                        memory->regions[i].start, memory->regions[i].size, memory->regions[i].host);
         if (hot->size > 0)
-                table.regions[table.head.nregions++] = vhost_region(hot->start, hot->size,
-                                                                    hot->host);
-        return vhost_ioctl(fd, VHOST_SET_MEM_TABLE, &table);
+                table->regions[table->nregions++] = vhost_region(hot->start, hot->size, hot->host);
+        return vhost_ioctl(fd, VHOST_SET_MEM_TABLE, table);
 }
 
 static int vhost_set_ring(const VhostPair *pair, unsigned index)
