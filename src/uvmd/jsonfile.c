@@ -76,3 +76,30 @@ int jsonfile_read(const char *path, json_object **ret)
         r = io_read_full(fd, text, (size_t)st.st_size);
         return r < 0 ? r : jsonfile_parse(text, (size_t)st.st_size, ret);
 }
+
+const char *jsonfile_get_string(json_object *json, const char *key)
+{
+        json_object *value;
+
+        return json_object_object_get_ex(json, key, &value) &&
+                               json_object_is_type(value, json_type_string)
+                       ? json_object_get_string(value)
+                       : NULL;
+}
+
+bool jsonfile_get_bool(json_object *json, const char *key)
+{
+        json_object *value;
+
+        return json_object_object_get_ex(json, key, &value) && json_object_get_boolean(value);
+}
+
+json_object *jsonfile_get_item(json_object *json, const char *key, size_t n)
+{
+        json_object *array;
+
+        if (!json_object_object_get_ex(json, key, &array) ||
+            !json_object_is_type(array, json_type_array) || n >= json_object_array_length(array))
+                return NULL;
+        return json_object_array_get_idx(array, n);
+}

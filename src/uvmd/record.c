@@ -199,16 +199,6 @@ void record_remove(const Sandbox *sandbox)
 
 /* ------------------------------------------------------------------ reading */
 
-static const char *get_string(json_object *json, const char *key)
-{
-        json_object *value;
-
-        if (!json_object_object_get_ex(json, key, &value) ||
-            !json_object_is_type(value, json_type_string))
-                return NULL;
-        return json_object_get_string(value);
-}
-
 static uint64_t get_u64(json_object *json, const char *key)
 {
         json_object *value;
@@ -219,43 +209,26 @@ static uint64_t get_u64(json_object *json, const char *key)
         return json_object_get_uint64(value);
 }
 
-static bool get_bool(json_object *json, const char *key)
-{
-        json_object *value;
-
-        return json_object_object_get_ex(json, key, &value) && json_object_get_boolean(value);
-}
-
-/* The n-th item of an array, or NULL behind the last. */
-static json_object *get_item(json_object *json, const char *key, size_t n)
-{
-        json_object *array;
-
-        if (!json_object_object_get_ex(json, key, &array) ||
-            !json_object_is_type(array, json_type_array) || n >= json_object_array_length(array))
-                return NULL;
-        return json_object_array_get_idx(array, n);
-}
-
 static int task_from_json(Task *task, json_object *record)
 {
         json_object *json, *item, *code;
         int state, r;
 
-        if (!json_object_object_get_ex(record, "Task", &json) || !get_string(json, "State"))
+        if (!json_object_object_get_ex(record, "Task", &json) ||
+            !jsonfile_get_string(json, "State"))
                 return -EBADMSG;
-        state = task_state_from_string(get_string(json, "State"));
+        state = task_state_from_string(jsonfile_get_string(json, "State"));
         if (state < 0)
                 return -EBADMSG;
         task->state = (TaskState)state;
         task->token = get_u64(json, "Token");
         if (json_object_object_get_ex(json, "ExitCode", &code))
                 task->code = json_object_get_int(code);
-        task->oom = get_bool(json, "OOMKilled");
+        task->oom = jsonfile_get_bool(json, "OOMKilled");
         task->created = get_u64(json, "Created");
         task->started = get_u64(json, "Started");
         task->finished = get_u64(json, "Finished");
-        for (size_t i = 0; (item = get_item(json, "Command", i)); i++) {
+        for (size_t i = 0; (item = jsonfile_get_item(json, "Command", i)); i++) {
                 r = strv_append(&task->command, json_object_get_string(item) ?: "");
                 if (r < 0)
                         return r;
@@ -274,8 +247,10 @@ static int config_from_json(const Option *table, size_t n, void *target, json_ob
 
 static int mount_read(Mount *mount, json_object *json)
 {
-        const char *state = get_string(json, "State"), *goal = get_string(json, "Goal");
-        const char *route = get_string(json, "Route"), *cache = get_string(json, "Cache");
+        const char *state = jsonfile_get_string(json, "State"),
+                   *goal = jsonfile_get_string(json, "Goal");
+        const char *route = jsonfile_get_string(json, "Route"),
+                   *cache = jsonfile_get_string(json, "Cache");
         int numbers[] = {
                 state ? mount_state_from_string(state) : -EBADMSG,
                 goal ? mount_goal_from_string(goal) : -EBADMSG,
@@ -316,7 +291,7 @@ static int storage_from_json(Container *container, json_object *json)
 {
         json_object *throttle, *slot;
 
-        container->upper.exists = get_bool(json, "Layer");
+        container->upper.exists = jsonfile_get_bool(json, "Layer");
         if (container->stage == CONTAINER_READY && upper_is_wanted(container) &&
             json_object_object_get_ex(json, "LayerSlot", &slot))
                 upper_adopt(container, (uint32_t)json_object_get_uint64(slot));
@@ -328,8 +303,8 @@ static int storage_from_json(Container *container, json_object *json)
 
 static int container_from_json(Sandbox *sandbox, json_object *json)
 {
-        const char *id = get_string(json, "Id"), *name = get_string(json, "Name");
-        const char *image = get_string(json, "ImageId");
+        const char *id = jsonfile_get_string(json, "Id"), *name = jsonfile_get_string(json, "Name");
+        const char *image = jsonfile_get_string(json, "ImageId");
         Container *container;
         json_object *item;
         int r;
@@ -347,12 +322,12 @@ static int container_from_json(Sandbox *sandbox, json_object *json)
         if (container->image)
                 image_use(container->image);
         container->slot = (uint32_t)get_u64(json, "Slot");
-        if (get_bool(json, "Ready") && sandbox->range_base)
+        if (jsonfile_get_bool(json, "Ready") && sandbox->range_base)
                 container_set_stage(container, CONTAINER_READY);
         r = config_from_json(container_options, container_options_n, &container->config, json);
         if (r >= 0)
                 r = storage_from_json(container, json);
-        for (size_t i = 0; r >= 0 && (item = get_item(json, "Mounts", i)); i++)
+        for (size_t i = 0; r >= 0 && (item = jsonfile_get_item(json, "Mounts", i)); i++)
                 r = mount_from_json(container, item);
         mounts_sort(container);
         return r < 0 ? r : task_from_json(&container->task, json);
@@ -360,7 +335,7 @@ static int container_from_json(Sandbox *sandbox, json_object *json)
 
 static int process_from_json(Sandbox *sandbox, json_object *json)
 {
-        const char *id = get_string(json, "Container");
+        const char *id = jsonfile_get_string(json, "Container");
         Container *container = id ? sandbox_find_container(sandbox, id) : NULL;
         json_object *task;
         Process *process;
@@ -381,8 +356,10 @@ static int process_from_json(Sandbox *sandbox, json_object *json)
 
 static int sandbox_from_json(Sandbox *sandbox, json_object *json)
 {
-        const char *name = get_string(json, "Name"), *state = get_string(json, "State");
-        const char *reason = get_string(json, "Reason"), *text = get_string(json, "ReasonText");
+        const char *name = jsonfile_get_string(json, "Name"),
+                   *state = jsonfile_get_string(json, "State");
+        const char *reason = jsonfile_get_string(json, "Reason"),
+                   *text = jsonfile_get_string(json, "ReasonText");
         int state_number = state ? sandbox_state_from_string(state) : -EINVAL;
         int reason_number = reason ? sandbox_reason_from_string(reason) : 0;
 
@@ -406,14 +383,14 @@ static int sandbox_from_json(Sandbox *sandbox, json_object *json)
         sandbox->hotplug.boot_memory = get_u64(json, "BootMemory");
         sandbox->hotplug.memory_limit = get_u64(json, "BootMemoryLimit");
         sandbox->hotplug.vcpus_max = (uint32_t)get_u64(json, "BootVCPUsMax");
-        sandbox->identity = get_bool(json, "Identity");
+        sandbox->identity = jsonfile_get_bool(json, "Identity");
         if (json_object_object_get_ex(json, "BindsSlot", NULL)) {
                 sandbox->binds.state = BINDS_PLUGGED;
                 sandbox->binds.slot = (uint32_t)get_u64(json, "BindsSlot");
         }
-        sandbox->config.custom_firmware = get_bool(json, "CustomFirmware");
+        sandbox->config.custom_firmware = jsonfile_get_bool(json, "CustomFirmware");
         for (unsigned i = 0; i < SANDBOX_PHASES; i++)
-                sandbox->phases[i] = json_object_get_uint64(get_item(json, "Phases", i));
+                sandbox->phases[i] = json_object_get_uint64(jsonfile_get_item(json, "Phases", i));
         return config_from_json(sandbox_options, sandbox_options_n, &sandbox->config, json);
 }
 
@@ -428,9 +405,9 @@ int record_from_json(Manager *manager, const char *id, json_object *json, Sandbo
         r = sandbox_from_json(sandbox, json);
         if (r >= 0 && json_object_object_get_ex(json, "Network", &item))
                 r = network_from_json(sandbox, item);
-        for (size_t i = 0; r >= 0 && (item = get_item(json, "Containers", i)); i++)
+        for (size_t i = 0; r >= 0 && (item = jsonfile_get_item(json, "Containers", i)); i++)
                 r = container_from_json(sandbox, item);
-        for (size_t i = 0; r >= 0 && (item = get_item(json, "Processes", i)); i++)
+        for (size_t i = 0; r >= 0 && (item = jsonfile_get_item(json, "Processes", i)); i++)
                 r = process_from_json(sandbox, item);
         if (r < 0) {
                 sandbox_free(sandbox);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "uvmd/jsonfile.h"
 #include "uvmd/net/netns.h"
 #include "uvmd/net/network.h"
 #include "uvmd/net/network_guest.h"
@@ -117,40 +118,13 @@ json_object *network_to_json(const Sandbox *sandbox)
 
 /* ------------------------------------------------------------------ reading */
 
-static const char *get_string(json_object *json, const char *key)
-{
-        json_object *value;
-
-        return json_object_object_get_ex(json, key, &value) &&
-                               json_object_is_type(value, json_type_string)
-                       ? json_object_get_string(value)
-                       : NULL;
-}
-
-static bool get_bool(json_object *json, const char *key)
-{
-        json_object *value;
-
-        return json_object_object_get_ex(json, key, &value) && json_object_get_boolean(value);
-}
-
-/* The n-th item of an array, or NULL behind the last. */
-static json_object *get_item(json_object *json, const char *key, size_t n)
-{
-        json_object *array;
-
-        if (!json_object_object_get_ex(json, key, &array) ||
-            !json_object_is_type(array, json_type_array) || n >= json_object_array_length(array))
-                return NULL;
-        return json_object_array_get_idx(array, n);
-}
-
 /* What its kind was doing when uvmd was killed it is asked to take back: it may be half there. Whoever
  * waited for a new one has got no answer. */
 static int attachment_from_json(Sandbox *sandbox, json_object *json)
 {
         _cleanup_(network_config_done) NetworkConfig config = {};
-        const char *state = get_string(json, "State"), *goal = get_string(json, "Goal");
+        const char *state = jsonfile_get_string(json, "State"),
+                   *goal = jsonfile_get_string(json, "Goal");
         int state_number = state ? attachment_state_from_string(state) : -EBADMSG;
         int goal_number = goal ? attachment_goal_from_string(goal) : -EBADMSG;
         json_object *options, *result;
@@ -195,7 +169,7 @@ static int nic_from_json(Sandbox *sandbox, json_object *json)
 
 static int throttle_from_json(Sandbox *sandbox, json_object *json)
 {
-        const char *name = get_string(json, "Interface");
+        const char *name = jsonfile_get_string(json, "Interface");
         NetworkThrottle *throttle;
         json_object *transmit, *receive;
         int r;
@@ -220,14 +194,14 @@ int network_from_json(Sandbox *sandbox, json_object *json)
         json_object *item;
         int r = 0;
 
-        network->given = get_bool(json, "Given");
-        for (size_t i = 0; r >= 0 && (item = get_item(json, "Attachments", i)); i++)
+        network->given = jsonfile_get_bool(json, "Given");
+        for (size_t i = 0; r >= 0 && (item = jsonfile_get_item(json, "Attachments", i)); i++)
                 r = attachment_from_json(sandbox, item);
-        for (size_t i = 0; r >= 0 && (item = get_item(json, "Throttles", i)); i++)
+        for (size_t i = 0; r >= 0 && (item = jsonfile_get_item(json, "Throttles", i)); i++)
                 r = throttle_from_json(sandbox, item);
-        if (!get_bool(json, "Held"))
+        if (!jsonfile_get_bool(json, "Held"))
                 return r;
-        for (size_t i = 0; r >= 0 && (item = get_item(json, "Devices", i)); i++)
+        for (size_t i = 0; r >= 0 && (item = jsonfile_get_item(json, "Devices", i)); i++)
                 r = nic_from_json(sandbox, item);
         /* Without it the look that follows says so, and the end takes back what there is. */
         netns_open(sandbox->manager->paths.run_dir, sandbox->id, &network->netns);
