@@ -73,43 +73,42 @@ static void log_line(int level, int error, const char *const *fields, const char
                 return;
 }
 
-int log_write_fields(int level, int r, const char *const *fields, const char *format, ...)
+static void log_write_arguments(int level, int r, const char *const *fields, const char *format,
+                                va_list arguments)
 {
         int saved = errno;
-        va_list arguments;
 
         if (level > log_level)
-                return r;
-        va_start(arguments, format);
+                return;
         log_line(level, -r, fields, format, arguments);
-        va_end(arguments);
         errno = saved;
+}
+
+int log_write_fields(int level, int r, const char *const *fields, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        log_write_arguments(level, r, fields, format, arguments);
+        va_end(arguments);
         return r;
 }
 
 void log_write(int level, const char *format, ...)
 {
-        int saved = errno;
         va_list arguments;
 
-        if (level > log_level)
-                return;
         va_start(arguments, format);
-        log_line(level, 0, NULL, format, arguments);
+        log_write_arguments(level, 0, NULL, format, arguments);
         va_end(arguments);
-        errno = saved;
 }
 
 int log_write_errno(int level, int r, const char *format, ...)
 {
-        int saved = errno;
         va_list arguments;
 
-        if (level > log_level)
-                return r;
         va_start(arguments, format);
-        log_line(level, -r, NULL, format, arguments);
+        log_write_arguments(level, r, NULL, format, arguments);
         va_end(arguments);
-        errno = saved;
         return r;
 }
