@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #include "agent/netaddress.h"
+#include "agent/netannounce.h"
 #include "agent/netdevice.h"
 #include "agent/netroute.h"
 #include "agent/network.h"
@@ -134,7 +135,11 @@ static int set_up(Rtnetlink *rtnetlink, const AgentNetwork *network, Fault *faul
                 r = netaddress_set(rtnetlink, device.index, network, fault);
         if (r == 0)
                 r = set_routes(rtnetlink, device.index, network, fault);
-        return r < 0 ? r : netneighbour_set(rtnetlink, device.index, network, fault);
+        if (r == 0)
+                r = netneighbour_set(rtnetlink, device.index, network, fault);
+        if (r == 0)
+                netannounce(device.index, network);
+        return r;
 }
 
 static int network_run(const Task *task, TaskResult *ret)

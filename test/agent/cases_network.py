@@ -166,6 +166,35 @@ def test_two_networks(t):
 
 
 @with_devices
+def test_network_is_announced(t):
+    """Who knew an address at another machine hears where it is now, of both families and each time."""
+    neighbour = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec sleep infinity"], stdout=subprocess.PIPE)
+    try:
+        neighbour.stdout.readline()
+        ip(t, "link", "set", "far", "netns", str(neighbour.pid))
+        there = ["nsenter", "-t", str(neighbour.pid), "-n", "ip"]
+        subprocess.run([*there, "link", "set", "far", "up"], check=True)
+        # A kernel without an IPv4 address hears no ARP.
+        subprocess.run([*there, "address", "add", "192.0.2.1/24", "dev", "far"], check=True)
+        addresses = {"192.0.2.5": 24, "192.0.2.6": 32, "2001:db8::5": 64, "fe80::5": 64}
+        for mac in (MAC, "02:00:00:00:00:07"):
+            ip(t, "link", "set", "dev", "a0", "address", mac)
+            for one in addresses:
+                subprocess.run([*there, "neigh", "replace", one, "dev", "far", "lladdr", "02:00:00:00:00:55", "nud",
+                                "reachable"], check=True)
+            t.host.call(NETWORK, network(name="a0", mac=mac, addresses=[f"{one}/{n}" for one, n in addresses.items()]))
+            out = subprocess.run([*there, "-j", "neigh", "show", "dev", "far"], check=True, capture_output=True).stdout
+            known = {one["dst"]: one["lladdr"] for one in json.loads(out)}
+            assert known == dict.fromkeys(addresses, mac), known
+        ip(t, "link", "set", "a0", "down")
+        subprocess.run([*there, "link", "set", "far", "netns", str(t.agent.pid)], check=True)
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+        neighbour.stdout.close()
+
+
+@with_devices
 def test_network_refused(t):
     """What can't be done is named."""
     reply = t.refused(t.host.call, NETWORK, network(mac="02:00:00:00:00:99"))
