@@ -324,6 +324,7 @@ static const struct {
         PASS("rng"),
         PASS("rng-indirect"),
         PASS("interrupts"),
+        PASS("changes"),
         {"plug", test_plug},
         {"save-load", test_save_load},
         {"reload-each", test_reload_each},

@@ -70,6 +70,7 @@ static const VirtioDeviceOps toy_ops = {
 
 static GuestMemory memory;
 static VirtioMmio mmio;
+static uint32_t changes;
 
 static uint32_t get(uint32_t offset)
 {
@@ -99,8 +100,11 @@ static void begin(void)
                 event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         memset(&toy, 0, sizeof(toy));
         virtio_device_init(&toy.device, &toy_ops, NULL, &memory);
-        mmio = (VirtioMmio){.device = &toy.device};
+        changes = 0;
+        mmio = (VirtioMmio){
+                .device = &toy.device, .changes = &changes, .changes_address = 0x123450};
         toy.device.interrupt_status = &mmio.interrupt_status;
+        toy.device.changes = &changes;
         toy.device.interrupt_fd = event_fd;
         (void)interrupts();
 }
@@ -121,6 +125,15 @@ static void set_queue(uint32_t index, uint32_t address)
         put(0x90, address + 0x1000);
         put(0xa0, address + 0x2000);
         put(0x44, 1);
+}
+
+/* The driver's first: one byte to be written. For set_queue(…, 0x10000). */
+static void offer_buffer(void)
+{
+        static const uint8_t descriptor[16] = {[2] = 3, [8] = 1, [12] = 2};
+
+        memcpy(guest_memory_span(&memory, 0x10000, 16), descriptor, 16);
+        memcpy(guest_memory_span(&memory, 0x11002, 2), "\1", 2);
 }
 
 static void test_empty(void)
@@ -253,6 +266,42 @@ static void test_lent_interrupt(void)
         unit_assert_int(get(0x60), 0);
 }
 
+/* The word goes up with each configuration interrupt, and with nothing else. */
+static void test_changes(void)
+{
+        VirtioChain chain;
+
+        begin();
+        unit_assert_int(get(0xf8), 0x123450);
+        put(0xf8, 0);
+        unit_assert_int(get(0xf8), 0x123450);
+        virtio_device_config_changed(&toy.device); /* nobody is there to be told */
+        unit_assert_int(changes, 0);
+        negotiate();
+        set_queue(0, 0x10000);
+        put(0x70, 15);
+        offer_buffer();
+        unit_assert_int(virtio_queue_pop(&toy.device.queues[0], &chain), 0);
+        virtio_queue_push(&toy.device.queues[0], chain.head, 1);
+        unit_assert(virtio_device_signal(&toy.device, 0));
+        unit_assert_int(get(0x60), 1);
+        unit_assert_int(changes, 0);
+        virtio_device_config_changed(&toy.device);
+        unit_assert_int(changes, 1);
+        unit_assert_int(get(0x60), 3);
+        changes = UINT32_MAX; /* a guest's doing */
+        virtio_device_fail(&toy.device, "a test");
+        unit_assert_int(changes, 0);
+        virtio_device_fail(&toy.device, "a test");
+        unit_assert_int(changes, 0);
+        virtio_device_config_changed(&toy.device);
+        changes = 7;
+        put(0x70, 0);
+        unit_assert_int(changes, 7);
+        mmio.device = NULL;
+        unit_assert_int(get(0xf8), 0x123450);
+}
+
 static void test_bad_queue_fails_activation(void)
 {
         begin();
@@ -301,6 +350,7 @@ static void test_save_load(void)
         put(0x70, 15);
         put(0x30, 1);
         mmio.interrupt_status = 1;
+        changes = 0x1234;
         unit_assert_int(virtio_mmio_save(&mmio, &writer), 0);
         unit_assert_int(wire_writer_end(&writer, &size), 0);
 
@@ -316,6 +366,7 @@ static void test_save_load(void)
         unit_assert_int(get(0x70), 15);
         unit_assert_int(get(0x60), 1);
         unit_assert_int(get(0x44), 1);
+        unit_assert_int(changes, 0x1234);
         unit_assert_int(toy.activated, 1);
         unit_assert(virtio_queue_is_live(&toy.device.queues[1]));
 }
@@ -351,7 +402,6 @@ static void test_load_damaged(void)
 /* A reset waits for what is in flight, which no kick adds to meanwhile. */
 static void test_drain(void)
 {
-        static const uint8_t descriptor[16] = {[2] = 3, [8] = 1, [12] = 2};
         uint32_t reset = 0;
         VirtioChain chain;
 
@@ -359,8 +409,7 @@ static void test_drain(void)
         negotiate();
         set_queue(0, 0x10000);
         put(0x70, 15);
-        memcpy(guest_memory_span(&memory, 0x10000, 16), descriptor, 16);
-        memcpy(guest_memory_span(&memory, 0x11002, 2), "\1", 2);
+        offer_buffer();
         unit_assert_int(virtio_queue_pop(&toy.device.queues[0], &chain), 0);
         unit_assert_int(virtio_mmio_write(&mmio, 0x70, &reset, 4), -EAGAIN);
         unit_assert_int(toy.cancelled, 1);
@@ -454,7 +503,7 @@ static void test_setup(void)
 
 UNIT_MAIN(UNIT_TEST(test_setup), UNIT_TEST(test_empty), UNIT_TEST(test_features),
           UNIT_TEST(test_life), UNIT_TEST(test_ready_queue_is_fixed), UNIT_TEST(test_failure),
-          UNIT_TEST(test_lent_interrupt), UNIT_TEST(test_bad_queue_fails_activation),
-          UNIT_TEST(test_config), UNIT_TEST(test_save_load), UNIT_TEST(test_load_damaged),
-          UNIT_TEST(test_drain), UNIT_TEST(test_drain_stopped), UNIT_TEST(test_deferral),
-          UNIT_TEST(test_serial_state))
+          UNIT_TEST(test_lent_interrupt), UNIT_TEST(test_changes),
+          UNIT_TEST(test_bad_queue_fails_activation), UNIT_TEST(test_config),
+          UNIT_TEST(test_save_load), UNIT_TEST(test_load_damaged), UNIT_TEST(test_drain),
+          UNIT_TEST(test_drain_stopped), UNIT_TEST(test_deferral), UNIT_TEST(test_serial_state))

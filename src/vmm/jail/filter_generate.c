@@ -127,6 +127,7 @@ static const unsigned filter_ioctls[] = {
         KVM_CREATE_VCPU,
         KVM_SET_USER_MEMORY_REGION,
         KVM_CREATE_IRQCHIP,
+        KVM_IRQ_LINE,
         KVM_IRQFD,
         KVM_IOEVENTFD,
         /* a vCPU: its start state, its run, where it stood when it failed */

@@ -73,6 +73,12 @@ void kvm_vm_close(KvmVm *vm)
         vm->kvm_fd = fd_close(vm->kvm_fd);
 }
 
+/* KVM's memory slots: one for each region of the guest's memory, and behind them: */
+enum {
+        KVM_SLOT_HOT = GUEST_MEMORY_REGIONS_MAX,
+        KVM_SLOT_PAGE,
+};
+
 static int kvm_vm_map_slot(KvmVm *vm, unsigned index, uint64_t start, uint64_t size,
                            const void *host)
 {
@@ -104,9 +110,23 @@ int kvm_vm_map_hot(KvmVm *vm, const HotMemory *hot)
 
         if (vm->has_hot)
                 return 0;
-        r = kvm_vm_map_slot(vm, GUEST_MEMORY_REGIONS_MAX, hot->start, hot->size, hot->host);
+        r = kvm_vm_map_slot(vm, KVM_SLOT_HOT, hot->start, hot->size, hot->host);
         vm->has_hot = r == 0;
         return r;
+}
+
+int kvm_vm_map_page(KvmVm *vm, uint64_t address, const void *host)
+{
+        return kvm_vm_map_slot(vm, KVM_SLOT_PAGE, address, KVM_PAGE_SIZE, host);
+}
+
+int kvm_vm_raise(const KvmVm *vm, uint32_t gsi)
+{
+        struct kvm_irq_level line = {.irq = gsi, .level = 1};
+        int r = kvm_ioctl(vm->vm_fd, KVM_IRQ_LINE, &line);
+
+        line.level = 0;
+        return r < 0 ? r : kvm_ioctl(vm->vm_fd, KVM_IRQ_LINE, &line);
 }
 
 int kvm_vm_irqfd(KvmVm *vm, uint32_t gsi, int event_fd, bool assign)

@@ -42,6 +42,16 @@ int kvm_vm_map(KvmVm *vm, const GuestMemory *memory);
  * on there is nothing to do. Not earlier than it is wanted, for KVM makes tables for all of it. */
 int kvm_vm_map_hot(KvmVm *vm, const HotMemory *hot);
 
+/* One page of ours, @host, becomes guest RAM at @address, once. */
+#define KVM_PAGE_SIZE 4096
+int kvm_vm_map_page(KvmVm *vm, uint64_t address, const void *host);
+
+/*
+ * Raises @gsi once, as an edge: in this thread, where the same by an eventfd would wake a worker of the
+ * kernel's first (it does without one for message-signalled interrupts only).
+ */
+int kvm_vm_raise(const KvmVm *vm, uint32_t gsi);
+
 /* Writing to @event_fd raises @gsi once, as an edge. */
 int kvm_vm_irqfd(KvmVm *vm, uint32_t gsi, int event_fd, bool assign);
 

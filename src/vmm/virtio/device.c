@@ -297,17 +297,28 @@ void virtio_device_charge(VirtioDevice *device, uint64_t bytes)
         virtio_device_spend(device, VIRTIO_PACE_ALL, bytes, 0);
 }
 
-static void device_interrupt(VirtioDevice *device, unsigned why)
+static int device_raise(VirtioDevice *device)
 {
         uint64_t one = 1;
+
+        if (device->vm)
+                return kvm_vm_raise(device->vm, device->gsi);
+        return write(device->interrupt_fd, &one, sizeof(one)) < 0 ? errno_neg() : 0;
+}
+
+static void device_interrupt(VirtioDevice *device, unsigned why)
+{
+        int r;
 
         if (!device->interrupt_status)
                 return;
         atomic_fetch_or(device->interrupt_status, why);
+        if ((why & VIRTIO_INTERRUPT_CONFIG) && device->changes)
+                __atomic_fetch_add(device->changes, 1, __ATOMIC_RELEASE);
         virtio_count(&device->counters.interrupts, 1);
-        /* An eventfd's counter can't be full: KVM takes it as it comes. */
-        if (write(device->interrupt_fd, &one, sizeof(one)) < 0)
-                log_warning_errno(errno_neg(), "%s: can't raise its interrupt", device->ops->name);
+        r = device_raise(device);
+        if (r < 0)
+                log_warning_errno(r, "%s: can't raise its interrupt", device->ops->name);
 }
 
 bool virtio_device_signal(VirtioDevice *device, unsigned queue)

@@ -26,6 +26,7 @@
 
 #include "base/loop.h"
 #include "base/wire.h"
+#include "vmm/kvm/vm.h"
 #include "vmm/mem/memory.h"
 #include "vmm/thread/iothread.h"
 #include "vmm/virtio/pace.h"
@@ -171,8 +172,11 @@ struct VirtioDevice {
         VirtioPace paces[VIRTIO_PACES_MAX]; /* VIRTIO_PACE_*; they stay over resets */
 
         /* Set by the transport while plugged; NULL and FD_NONE otherwise. */
-        atomic_uint *interrupt_status;   /* VIRTIO_INTERRUPT_* */
-        int interrupt_fd;                /* an irqfd: writing raises the slot's line once */
+        atomic_uint *interrupt_status; /* VIRTIO_INTERRUPT_* */
+        uint32_t *changes;             /* see VIRTIO_MMIO_CHANGES; NULL: there is none */
+        const KvmVm *vm;               /* whose line @gsi is; NULL: there is only the fd */
+        uint32_t gsi;
+        int interrupt_fd;                /* an irqfd, for the kernel: raises the line once, too */
         int kick_fds[VIRTIO_QUEUES_MAX]; /* ioeventfds: writing has notify called from the loop */
         LoopFd *kick_sources[VIRTIO_QUEUES_MAX]; /* of these in the loop */
 };

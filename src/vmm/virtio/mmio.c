@@ -31,13 +31,13 @@ enum {
         REGISTER_QUEUE_USED_HIGH = 0x0a4,
         REGISTER_SHM_LENGTH_LOW = 0x0b0,
         REGISTER_SHM_BASE_HIGH = 0x0bc,
+        REGISTER_CHANGES = VIRTIO_MMIO_CHANGES,
         REGISTER_CONFIG_GENERATION = 0x0fc,
         REGISTER_CONFIG = 0x100,
 };
 
-#define MMIO_MAGIC     0x74726976 /* "virt" */
-#define MMIO_VERSION   2
-#define MMIO_VENDOR_ID 0x6d5675 /* "uVm" */
+#define MMIO_MAGIC   0x74726976 /* "virt" */
+#define MMIO_VERSION 2
 
 bool virtio_mmio_is_lockless(uint32_t offset, bool is_write)
 {
@@ -104,9 +104,11 @@ static uint32_t mmio_read_register(VirtioMmio *mmio, uint32_t offset)
         case REGISTER_VERSION:
                 return MMIO_VERSION;
         case REGISTER_VENDOR_ID:
-                return MMIO_VENDOR_ID;
+                return VIRTIO_MMIO_VENDOR_ID;
         case REGISTER_INTERRUPT_STATUS:
                 return mmio_interrupt_status(mmio);
+        case REGISTER_CHANGES:
+                return mmio->changes_address;
         }
         /* No device has shared memory regions: §4.2.2 wants all ones for length and base. */
         if (offset >= REGISTER_SHM_LENGTH_LOW && offset <= REGISTER_SHM_BASE_HIGH)
@@ -279,21 +281,26 @@ int virtio_mmio_save(const VirtioMmio *mmio, WireWriter *writer)
         wire_put_u32(writer, mmio->driver_features_select);
         wire_put_u32(writer, mmio->queue_select);
         wire_put_u32(writer, mmio_interrupt_status((VirtioMmio *)mmio));
+        wire_put_u32(writer, mmio->changes ? __atomic_load_n(mmio->changes, __ATOMIC_RELAXED) : 0);
         return virtio_device_save(mmio->device, writer);
 }
 
 int virtio_mmio_load(VirtioMmio *mmio, WireReader *reader)
 {
-        unsigned interrupts;
+        uint32_t interrupts, changes;
         int r;
 
         mmio->device_features_select = wire_get_u32(reader);
         mmio->driver_features_select = wire_get_u32(reader);
         mmio->queue_select = wire_get_u32(reader);
         interrupts = wire_get_u32(reader);
+        changes = wire_get_u32(reader);
         r = virtio_device_load(mmio->device, reader);
         /* Behind the load: activation may have raised some already. */
-        if (r == 0)
-                atomic_fetch_or(&mmio->interrupt_status, interrupts);
-        return r;
+        if (r < 0)
+                return r;
+        atomic_fetch_or(&mmio->interrupt_status, interrupts);
+        if (mmio->changes)
+                __atomic_fetch_add(mmio->changes, changes, __ATOMIC_RELEASE);
+        return 0;
 }

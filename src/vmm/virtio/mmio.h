@@ -14,12 +14,26 @@
 #define VIRTIO_MMIO_QUEUE_NOTIFY  0x050
 #define VIRTIO_MMIO_INTERRUPT_ACK 0x064
 
+/*
+ * A register of ours, which a driver knows by VIRTIO_MMIO_VENDOR_ID: the address of a u32 in ordinary
+ * memory, read-only to the driver, that goes up by one before each configuration interrupt; 0: there
+ * is none. With it an interrupt handler needs neither the interrupt status nor its acknowledgement,
+ * which are an exit each: the rings tell about queues, and the line is an edge. A driver that reads
+ * the status finds it as ever. The word outlives device and resets: only a difference means something.
+ */
+#define VIRTIO_MMIO_CHANGES   0x0f8
+#define VIRTIO_MMIO_VENDOR_ID 0x6d5675 /* "uVm" */
+
 typedef struct VirtioMmio {
         VirtioDevice *device; /* NULL: an empty slot */
         atomic_uint interrupt_status;
         uint32_t device_features_select;
         uint32_t driver_features_select;
         uint32_t queue_select;
+
+        /* The slot's own; NULL and 0: there is no such word. */
+        uint32_t *changes; /* the guest may write to it, too: it is never relied on */
+        uint32_t changes_address;
 } VirtioMmio;
 
 /* Whether the access needs no lock: the two registers of an interrupt handler. */
@@ -40,6 +54,6 @@ void virtio_mmio_read(VirtioMmio *mmio, uint32_t offset, void *data, unsigned si
  */
 int virtio_mmio_write(VirtioMmio *mmio, uint32_t offset, const void *data, unsigned size);
 
-/* Selectors and interrupt status, in front of the device's own state. */
+/* Selectors, interrupt status and the word of changes, in front of the device's own state. */
 int virtio_mmio_save(const VirtioMmio *mmio, WireWriter *writer);
 int virtio_mmio_load(VirtioMmio *mmio, WireReader *reader);

@@ -1,6 +1,7 @@
 /* The table of virtio-mmio slots; see slots.h. */
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,11 +13,27 @@
 /* How long the end waits for requests in flight. */
 #define SLOTS_END_USEC (2 * USEC_PER_SEC)
 
+static int slots_map_changes(VirtioSlots *slots, KvmVm *vm)
+{
+        void *page = mmap(NULL, KVM_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                          -1, 0);
+
+        if (page == MAP_FAILED)
+                return errno_neg();
+        slots->changes = page;
+        return kvm_vm_map_page(vm, slots->base + VIRTIO_SLOTS_CHANGES, page);
+}
+
 int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_t *gsis, unsigned n)
 {
+        int r;
+
         *slots = (VirtioSlots){.n = n, .base = base};
         if (n == 0)
                 return 0;
+        r = slots_map_changes(slots, vm);
+        if (r < 0)
+                return r;
         slots->slots = calloc(n, sizeof(*slots->slots));
         if (!slots->slots)
                 return -ENOMEM;
@@ -27,6 +44,9 @@ int virtio_slots_init(VirtioSlots *slots, KvmVm *vm, uint64_t base, const uint8_
                 slot->gsi = gsis[i];
                 slot->vm = vm;
                 slot->interrupt_fd = FD_NONE;
+                slot->mmio.changes = &slots->changes[i];
+                slot->mmio.changes_address = (uint32_t)(base + VIRTIO_SLOTS_CHANGES +
+                                                        i * sizeof(*slots->changes));
         }
         return 0;
 }
@@ -100,6 +120,8 @@ static void slot_unwire(VirtioSlot *slot, VirtioDevice *device)
         slot->interrupt_fd = fd_close(slot->interrupt_fd);
         device->interrupt_fd = FD_NONE;
         device->interrupt_status = NULL;
+        device->changes = NULL;
+        device->vm = NULL;
 }
 
 /* For a visitor of the device. */
@@ -124,6 +146,9 @@ static int slot_wire_all(VirtioSlot *slot, VirtioDevice *device)
                 r = kvm_vm_irqfd(slot->vm, slot->gsi, slot->interrupt_fd, true);
         device->interrupt_fd = slot->interrupt_fd;
         device->interrupt_status = &slot->mmio.interrupt_status;
+        device->changes = slot->mmio.changes;
+        device->vm = slot->vm;
+        device->gsi = slot->gsi;
         return r;
 }
 
@@ -275,6 +300,8 @@ int virtio_slots_done(VirtioSlots *slots)
         if (r < 0)
                 return r;
         free(slots->slots);
+        if (slots->changes)
+                munmap(slots->changes, KVM_PAGE_SIZE);
         *slots = (VirtioSlots){};
         return 0;
 }

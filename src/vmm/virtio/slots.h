@@ -1,6 +1,6 @@
 /*
  * The board's table of virtio-mmio slots: which device sits where, and its wiring to KVM. A guest's
- * kick comes by ioeventfd to the device's loop, an interrupt goes out by irqfd as an edge.
+ * kick comes by ioeventfd to the device's loop, an interrupt goes out as an edge.
  *
  * The table's size is fixed when the machine is made; each slot is plugged and unplugged any number
  * of times, before and while the guest runs. What a live guest has to do for it is not our business
@@ -16,6 +16,10 @@
 #include "vmm/virtio/mmio.h"
 
 #define VIRTIO_SLOTS_MAX 32
+
+/* Behind the last slot there may be: a page of memory, whose word i is what VIRTIO_MMIO_CHANGES of slot
+ * i leads to. The page is shared with the guest, which is not trusted to leave it alone. */
+#define VIRTIO_SLOTS_CHANGES (VIRTIO_SLOTS_MAX * VIRTIO_MMIO_SLOT_SIZE)
 
 typedef struct VirtioSlot VirtioSlot;
 
@@ -38,6 +42,7 @@ typedef struct VirtioSlots {
         unsigned n;
         uint64_t base;
         VirtioSlot *slots;
+        uint32_t *changes; /* a page */
 } VirtioSlots;
 
 /* @n empty slots from @base on; slot i interrupts by gsis[i]. Borrows @vm. 0 or -errno. */

@@ -141,6 +141,56 @@ static void interrupts(const HandoffBlock *handoff)
         CHECK(mmio_read(slot + R_INTERRUPT_STATUS), 0);
 }
 
+/* A driver that breaks the rules is told by a configuration interrupt. */
+static void break_and_wait(uint64_t slot, volatile uint32_t *changes, uint32_t expected)
+{
+        Driver driver;
+
+        driver_start(&driver, slot, &test_rings, 0);
+        driver_submit(&driver, QUEUE_SIZE);
+        driver_wait_failed(&driver);
+        for (unsigned i = 0; i < 100000 && *changes != expected; i++)
+                pause();
+        CHECK(*changes, expected);
+        CHECK(mmio_read(slot + R_INTERRUPT_STATUS) & 2, 2);
+}
+
+/* The word that counts configuration interrupts, and a guest that writes to it. */
+static void changes(const HandoffBlock *handoff)
+{
+        uint64_t slot = SLOT(handoff, 0);
+        uint32_t address = mmio_read(slot + R_CHANGES);
+        volatile uint32_t *word = (volatile uint32_t *)(uint64_t)address;
+        Driver driver;
+
+        CHECK(mmio_read(slot + R_VENDOR_ID), 0x6d5675);
+        CHECK(mmio_read(SLOT(handoff, 1) + R_CHANGES), address + 4);
+        CHECK(word[0], 0);
+        /* A queue's interrupt is no change. */
+        driver_start(&driver, slot, &test_rings, 0);
+        driver_describe(&driver, 0, test_buffer, 8, DESCRIPTOR_WRITE, 0);
+        driver_submit(&driver, 0);
+        driver_wait(&driver, 1);
+        for (unsigned i = 0; i < 10000 && mmio_read(slot + R_INTERRUPT_STATUS) == 0; i++)
+                pause();
+        CHECK(mmio_read(slot + R_INTERRUPT_STATUS), 1);
+        CHECK(word[0], 0);
+        break_and_wait(slot, word, 1);
+        mmio_write(slot + R_STATUS, 0);
+        CHECK(word[0], 1);
+        mmio_write(slot + R_CHANGES, 0x100000);
+        CHECK(mmio_read(slot + R_CHANGES), address);
+        fill((void *)(uint64_t)address, 0xff, 4096);
+        break_and_wait(slot, word, 0);
+        CHECK(word[1], UINT32_MAX);
+        /* It isn't memory that a device would use. */
+        driver_start(&driver, slot, &test_rings, 0);
+        driver_describe(&driver, 0, (void *)word, 8, DESCRIPTOR_WRITE, 0);
+        driver_submit(&driver, 0);
+        driver_wait_failed(&driver);
+        CHECK(word[1], UINT32_MAX);
+}
+
 /* The harness plugs an rng into slot 2 at phase 201 and pulls it at 202, and again at 203, 204. */
 static void plug(const HandoffBlock *handoff)
 {
@@ -197,6 +247,7 @@ const Case cases_virtio[] = {
         {"rng", rng},
         {"rng-indirect", rng_indirect},
         {"interrupts", interrupts},
+        {"changes", changes},
         {"plug", plug},
         {"save-load", save_load},
         {},

@@ -32,6 +32,7 @@ enum {
         R_DESCRIPTORS = 0x080,
         R_AVAILABLE = 0x090,
         R_USED = 0x0a0,
+        R_CHANGES = 0x0f8,
         R_CONFIG_GENERATION = 0x0fc,
         R_CONFIG = 0x100,
 };
