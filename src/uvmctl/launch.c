@@ -8,6 +8,7 @@
 #include "client/objects.h"
 #include "uvmctl/launch.h"
 #include "uvmctl/mount.h"
+#include "uvmctl/network_ports.h"
 
 void launch_done(Launch *launch)
 {
@@ -62,11 +63,13 @@ static int launch_create_container(Launch *launch, sd_bus *bus, const Setup *set
         return r ? r : client_read_path(reply, &launch->container);
 }
 
-int launch_create(Launch *launch, sd_bus *bus, const Setup *setup, const char *image,
-                  char **command)
+int launch_create(Launch *launch, sd_bus *bus, Setup *setup, const char *image, char **command)
 {
-        int r = setup->sandbox ? launch_find_sandbox(launch, bus, setup->sandbox)
-                               : launch_create_sandbox(launch, bus, setup);
+        int r = network_publish_exposed(&setup->network, bus, image);
+
+        if (!r)
+                r = setup->sandbox ? launch_find_sandbox(launch, bus, setup->sandbox)
+                                   : launch_create_sandbox(launch, bus, setup);
 
         if (r)
                 return r;

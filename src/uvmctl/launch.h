@@ -12,8 +12,7 @@ typedef struct Launch {
 void launch_done(Launch *launch);
 
 /* Makes the sandbox (unless --sandbox names one) and the container. Undone if the latter fails. */
-int launch_create(Launch *launch, sd_bus *bus, const Setup *setup, const char *image,
-                  char **command);
+int launch_create(Launch *launch, sd_bus *bus, Setup *setup, const char *image, char **command);
 
 /* Boots the sandbox if it is not running, then starts the container. @name is for the progress. */
 int launch_start(const Launch *launch, sd_bus *bus, const char *name);

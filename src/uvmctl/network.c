@@ -10,9 +10,9 @@
 #include "client/late.h"
 #include "uvmctl/network.h"
 
-static void texts_add(NetworkTexts *texts, char *text)
+static void texts_add(NetworkTexts *texts, const char *text)
 {
-        char **grown = reallocarray(texts->texts, texts->n + 1, sizeof(*grown));
+        const char **grown = reallocarray(texts->texts, texts->n + 1, sizeof(*grown));
 
         if (!grown)
                 abort();
@@ -45,7 +45,10 @@ int network_take_option(NetworkOptions *options, const Verb *verb, int option)
         case NETWORK_OPT_NETWORK:
                 return add_network(options, verb, optarg, "--network");
         case 'p':
-                texts_add(&options->ports, optarg);
+                network_add_port(options, optarg);
+                return 0;
+        case 'P':
+                options->publish_all = true;
                 return 0;
         case NETWORK_OPT_DNS:
                 texts_add(&options->dns, optarg);
@@ -70,10 +73,21 @@ int network_take_option(NetworkOptions *options, const Verb *verb, int option)
         }
 }
 
+void network_add_port(NetworkOptions *options, const char *port)
+{
+        texts_add(&options->ports, port);
+}
+
+/* What only a network that plugins make can do. */
+static bool wants_plugins(const NetworkOptions *options)
+{
+        return options->ports.n || options->publish_all || options->ips.n || options->mac;
+}
+
 bool network_is_given(const NetworkOptions *options)
 {
-        return options->n_networks || options->ports.n || options->dns.n || options->dns_search.n ||
-               options->dns_options.n || options->hosts.n || options->ips.n || options->mac;
+        return options->n_networks || options->dns.n || options->dns_search.n ||
+               options->dns_options.n || options->hosts.n || wants_plugins(options);
 }
 
 /* The value of UVM_NETWORK in the file, in new memory; NULL: it says nothing. */
@@ -110,15 +124,15 @@ int network_complete(NetworkOptions *options, const Verb *verb)
         _cleanup_(freep) char *file = environment ? NULL : default_from_file();
         const char *fallback = environment ? environment : file;
 
+        /* Who says no more than a port means the network that has them. */
+        if ((!fallback || !fallback[0]) && wants_plugins(options))
+                fallback = NETWORK_IMPLIED;
         if (options->n_networks == 0 && fallback && fallback[0]) {
                 int r = add_network(options, verb, fallback, "UVM_NETWORK");
 
                 if (r)
                         return r;
         }
-        if (options->n_networks == 0 && (options->ports.n || options->ips.n || options->mac))
-                return verb_usage_error(verb, "-p, --ip and --mac-address are of a network: say "
-                                              "which, for instance --network bridge");
         for (size_t i = 1; i < options->n_networks; i++)
                 if (options->networks[i].path)
                         return verb_usage_error(verb, "--network ns:PATH comes first, for the "
@@ -137,6 +151,7 @@ void network_options_done(NetworkOptions *options)
         free(options->dns_options.texts);
         free(options->hosts.texts);
         free(options->ips.texts);
+        json_object_put(options->images);
 }
 
 /* ------------------------------------------------------------------ sending */
@@ -148,7 +163,7 @@ static int append_text(sd_bus_message *message, const char *key, const char *val
 
 /* Both lists as one; nothing where both are empty. */
 static int append_texts(sd_bus_message *message, const char *key, const char *const *first,
-                        size_t n_first, char *const *second, size_t n_second)
+                        size_t n_first, const char *const *second, size_t n_second)
 {
         int r;
 
@@ -255,66 +270,4 @@ int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char
         for (size_t i = 1; !r && i < options->n_networks; i++)
                 r = network_attach_one(bus, sandbox, &options->networks[i], NULL, false);
         return r;
-}
-
-/* ------------------------------------------------------------------ published ports */
-
-/* Where its parts begin; false: it is none. The host's part has its address. */
-static bool split_port(const char *port, size_t *ret_host, const char **ret_guest,
-                       size_t *ret_n_guest, const char **ret_protocol)
-{
-        const char *colon = strrchr(port, ':'), *slash;
-
-        if (!colon)
-                return false;
-        slash = strchr(colon, '/');
-        *ret_host = (size_t)(colon - port);
-        *ret_guest = colon + 1;
-        *ret_n_guest = slash ? (size_t)(slash - colon - 1) : strlen(colon + 1);
-        *ret_protocol = slash ? slash + 1 : "tcp";
-        return true;
-}
-
-static const char *any_address(const char *port, size_t n_host)
-{
-        return memchr(port, ':', n_host) ? "" : "0.0.0.0:";
-}
-
-void network_print_port_arrow(FILE *to, const char *port)
-{
-        const char *guest, *protocol;
-        size_t host, n_guest;
-
-        if (split_port(port, &host, &guest, &n_guest, &protocol))
-                fprintf(to, "%s%.*s->%.*s/%s", any_address(port, host), (int)host, port,
-                        (int)n_guest, guest, protocol);
-}
-
-void network_print_port_line(FILE *to, const char *port)
-{
-        const char *guest, *protocol;
-        size_t host, n_guest;
-
-        if (split_port(port, &host, &guest, &n_guest, &protocol))
-                fprintf(to, "%.*s/%s -> %s%.*s\n", (int)n_guest, guest, protocol,
-                        any_address(port, host), (int)host, port);
-}
-
-void network_print_ports(json_object *sandbox, FILE *to, const char *between,
-                         NetworkPrintPort print)
-{
-        json_object *networks = NULL, *ports;
-        unsigned n = 0;
-
-        json_object_object_get_ex(sandbox, "Networks", &networks);
-        for (size_t i = 0; networks && i < json_object_array_length(networks); i++) {
-                if (!json_object_object_get_ex(json_object_array_get_idx(networks, i), "Ports",
-                                               &ports))
-                        continue;
-                for (size_t j = 0; j < json_object_array_length(ports); j++) {
-                        if (n++)
-                                fputs(between, to);
-                        print(to, json_object_get_string(json_object_array_get_idx(ports, j)));
-                }
-        }
 }

@@ -15,9 +15,12 @@
 /* Where the network is said that is meant when --network is not given; beside the environment. */
 #define NETWORK_DEFAULTS_FILE "/etc/default/uvm"
 
-/* Strings are borrowed from the command line. */
+/* … and the one that -p, --ip and their like imply where nothing says which. */
+#define NETWORK_IMPLIED "bridge"
+
+/* Strings are borrowed, mostly from the command line. */
 typedef struct NetworkTexts {
-        char **texts; /* owned */
+        const char **texts; /* owned */
         size_t n;
 } NetworkTexts;
 
@@ -26,6 +29,8 @@ typedef struct NetworkOptions {
         size_t n_networks;
         NetworkTexts ports, dns, dns_search, dns_options, hosts, ips;
         const char *mac;
+        bool publish_all;
+        json_object *images; /* whose exposed ports are published; owned */
 } NetworkOptions;
 
 enum {
@@ -44,6 +49,7 @@ enum {
         {"network", required_argument, NULL, NETWORK_OPT_NETWORK},               \
                 {"net", required_argument, NULL, NETWORK_OPT_NETWORK},           \
                 {"publish", required_argument, NULL, 'p'},                       \
+                {"publish-all", no_argument, NULL, 'P'},                         \
                 {"dns", required_argument, NULL, NETWORK_OPT_DNS},               \
                 {"dns-search", required_argument, NULL, NETWORK_OPT_DNS_SEARCH}, \
                 {"dns-option", required_argument, NULL, NETWORK_OPT_DNS_OPTION}, \
@@ -54,16 +60,18 @@ enum {
                 "ip6", required_argument, NULL, NETWORK_OPT_IP                   \
         }
 
-#define NETWORK_HELP                                                                              \
-        "      --network NETWORK[:ip=ADDRESS,mac=MAC,interface_name=NAME]\n"                      \
-        "                            none, private, bridge, NAME, cni:NAME, host:INTERFACE,\n"    \
-        "                            ovs:BRIDGE or ns:PATH; more than once for more interfaces\n" \
-        "  -p, --publish [ADDRESS:]HOST:GUEST[/tcp|udp]\n"                                        \
-        "                            have a port of the host lead to one of the container\n"      \
-        "      --ip ADDRESS, --ip6 ADDRESS, --mac-address MAC\n"                                  \
-        "                            of the first network's interface\n"                          \
-        "      --dns ADDRESS, --dns-search DOMAIN, --dns-option OPTION\n"                         \
-        "                            as in resolv.conf(5), instead of the network's\n"            \
+#define NETWORK_HELP                                                                               \
+        "      --network NETWORK[:ip=ADDRESS,mac=MAC,interface_name=NAME]\n"                       \
+        "                            none, private, bridge, NAME, cni:NAME, host:INTERFACE,\n"     \
+        "                            ovs:BRIDGE or ns:PATH; more than once for more interfaces\n"  \
+        "  -p, --publish [[ADDRESS:][HOST]:]GUEST[/tcp|udp]\n"                                     \
+        "                            have a port of the host lead to one of the container; also\n" \
+        "                            ranges; without HOST any that is free\n"                      \
+        "  -P, --publish-all         all that the image exposes, to ports that are free\n"         \
+        "      --ip ADDRESS, --ip6 ADDRESS, --mac-address MAC\n"                                   \
+        "                            of the first network's interface\n"                           \
+        "      --dns ADDRESS, --dns-search DOMAIN, --dns-option OPTION\n"                          \
+        "                            as in resolv.conf(5), instead of the network's\n"             \
         "      --add-host NAME:ADDRESS\n"
 
 /* Takes the option that getopt_long() has found, one of NETWORK_OPTIONS. A status. */
@@ -73,6 +81,9 @@ int network_take_option(NetworkOptions *options, const Verb *verb, int option);
 int network_complete(NetworkOptions *options, const Verb *verb);
 void network_options_done(NetworkOptions *options);
 
+/* One more to be published; borrowed. */
+void network_add_port(NetworkOptions *options, const char *port);
+
 /* Whether any was given. */
 bool network_is_given(const NetworkOptions *options);
 
@@ -81,18 +92,6 @@ int network_append_sandbox(const NetworkOptions *options, sd_bus_message *messag
 
 /* AttachNetwork for each but the first. A status. */
 int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char *sandbox);
-
-/*
- * Published ports of a sandbox's properties: calls @print for each "[ADDRESS:]HOST:GUEST[/PROTOCOL]" that
- * its networks have, with @between in between. A sandbox without networks has none.
- */
-typedef void (*NetworkPrintPort)(FILE *to, const char *port);
-void network_print_ports(json_object *sandbox, FILE *to, const char *between,
-                         NetworkPrintPort print);
-
-/* "0.0.0.0:8080->80/tcp", "80/tcp -> 0.0.0.0:8080": as podman's ps and port have it. */
-void network_print_port_arrow(FILE *to, const char *port);
-void network_print_port_line(FILE *to, const char *port);
 
 /* AttachNetwork; prints the interface's name if @print. A status. */
 int network_attach_one(sd_bus *bus, const char *sandbox, const NetworkArg *arg,

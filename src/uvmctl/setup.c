@@ -296,7 +296,8 @@ static int setup_parse_process(Setup *setup, const Verb *verb, int option)
 
 static int setup_parse_option(Setup *setup, const Verb *verb, int option)
 {
-        if (option == 'p' || (option >= NETWORK_OPT_FIRST && option <= NETWORK_OPT_LAST))
+        if (option == 'p' || option == 'P' ||
+            (option >= NETWORK_OPT_FIRST && option <= NETWORK_OPT_LAST))
                 return network_take_option(&setup->network, verb, option);
         switch (option) {
         case OPT_RM:
@@ -372,7 +373,7 @@ static int setup_parse_option(Setup *setup, const Verb *verb, int option)
 int setup_parse(Setup *setup, const Verb *verb, int argc, char **argv, bool is_exec)
 {
         /* "+": what follows the image or container is the command's own. */
-        const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:v:p:";
+        const char *shorts = is_exec ? "+ite:w:u:d" : "+ite:w:u:dm:h:l:v:p:P";
         _cleanup_(freep) struct option *all = is_exec ? NULL : limit_args_join(options_run);
         int option;
 

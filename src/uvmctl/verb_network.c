@@ -11,6 +11,7 @@
 #include "uvmctl/each.h"
 #include "uvmctl/listing.h"
 #include "uvmctl/network.h"
+#include "uvmctl/network_ports.h"
 #include "uvmctl/verbs.h"
 
 /* ------------------------------------------------------------------ what there is */
@@ -175,14 +176,17 @@ static int port(int argc, char **argv)
         Object sandbox;
         int r;
 
-        if (argc != 2)
+        if (argc != 2 && argc != 3)
                 return verb_usage_error(&verb_port, "which container?");
         r = client_bus_open(&bus);
         if (!r)
                 r = find_sandbox(bus, argv[1], &objects, &sandbox);
         if (r)
                 return r;
-        network_print_ports(sandbox.properties, stdout, "", network_print_port_line);
+        if (argc == 2)
+                network_print_ports(sandbox.properties, stdout, "", network_print_port_line);
+        else if (network_print_port_of(sandbox.properties, stdout, argv[2]) == 0)
+                return client_fail("no port of this host leads to %s of \"%s\"", argv[2], argv[1]);
         return 0;
 }
 
@@ -209,7 +213,7 @@ const Verb verb_network_attach = {
         .help = "Prints the interface's name. It is there in the running machine at once, and "
                 "again\n"
                 "whenever that starts.\n"
-                "  -p, --publish [ADDRESS:]HOST:GUEST[/tcp|udp]\n"
+                "  -p, --publish [[ADDRESS:][HOST]:]GUEST[/tcp|udp]\n"
                 "                        have a port of the host lead to one of the container\n",
         .run = attach,
 };
@@ -223,7 +227,7 @@ const Verb verb_network_detach = {
 
 const Verb verb_port = {
         .name = "port",
-        .arguments = "CONTAINER",
-        .summary = "list a container's published ports",
+        .arguments = "CONTAINER [PORT[/tcp|udp]]",
+        .summary = "list a container's published ports, or where one is",
         .run = port,
 };

@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "client/table.h"
 #include "uvmctl/each.h"
-#include "uvmctl/network.h"
+#include "uvmctl/network_ports.h"
 #include "uvmctl/verbs.h"
 
 typedef struct Listing {

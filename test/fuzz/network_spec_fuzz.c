@@ -11,13 +11,14 @@
 static void check_port(const char *text)
 {
         PortSpec spec, again;
-        char copy[128];
+        char copy[PORT_SPEC_TEXT_MAX];
 
         if (port_spec_parse(&spec, text) < 0)
                 return;
-        snprintf(copy, sizeof(copy), strchr(spec.address, ':') ? "[%s]%s%u:%u/%s" : "%s%s%u:%u/%s",
-                 spec.address, spec.address[0] ? ":" : "", spec.host, spec.guest,
-                 spec.udp ? "udp" : "tcp");
+        if (spec.n == 0 || spec.guest + spec.n - 1 > UINT16_MAX ||
+            (spec.host && spec.host + spec.n - 1 > UINT16_MAX))
+                abort();
+        port_spec_format(&spec, copy);
         if (port_spec_parse(&again, copy) < 0 || memcmp(&spec, &again, sizeof(spec)) != 0)
                 abort();
 }

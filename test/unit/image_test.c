@@ -391,14 +391,17 @@ static void test_config(void)
 {
         json_object *config = json("{\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"sh\",1],"
                                    "\"Env\":[\"A=b\"],\"StopSignal\":\"SIGQUIT\",\"User\":7,"
-                                   "\"WorkingDir\":\"/srv\",\"Labels\":{\"k\":\"v\"}}}");
+                                   "\"WorkingDir\":\"/srv\",\"Labels\":{\"k\":\"v\"},"
+                                   "\"ExposedPorts\":{\"80/tcp\":{},\"9:9\":{},\"5/sctp\":{},"
+                                   "\"53/udp\":{}}}}");
         json_object *ours = oci_config_translate(config);
 
         unit_assert_string(json_object_to_json_string_ext(
                                    ours, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
                            "{\"Command\":[\"sh\"],\"Environment\":[\"A=b\"],"
                            "\"WorkingDirectory\":\"/srv\",\"Architecture\":\"amd64\","
-                           "\"Labels\":{\"k\":\"v\"},\"StopSignal\":3}");
+                           "\"Labels\":{\"k\":\"v\"},"
+                           "\"ExposedPorts\":[\"80/tcp\",\"53/udp\"],\"StopSignal\":3}");
         json_object_put(ours);
         json_object_put(config);
         unit_assert(!oci_json_parse("{", 1));

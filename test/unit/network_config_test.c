@@ -10,17 +10,27 @@ static void ports(void)
                 const char *text, *address;
                 uint16_t host, guest;
                 bool udp;
+                uint16_t n;        /* 0: one */
+                const char *again; /* NULL: the same text */
         } good[] = {
                 {"8080:80", "", 8080, 80, false},
                 {"53:5353/udp", "", 53, 5353, true},
-                {"1:65535/tcp", "", 1, 65535, false},
+                {"1:65535/tcp", "", 1, 65535, false, .again = "1:65535"},
                 {"127.0.0.1:80:8080", "127.0.0.1", 80, 8080, false},
                 {"[::1]:80:8080/udp", "::1", 80, 8080, true},
-                {"[2001:0DB8:0::0001]:1:2", "2001:db8::1", 1, 2, false},
+                {"[2001:0DB8:0::0001]:1:2", "2001:db8::1", 1, 2, false,
+                 .again = "[2001:db8::1]:1:2"},
+                {"80", "", 0, 80, false},
+                {"53/udp", "", 0, 53, true},
+                {"127.0.0.1::80", "127.0.0.1", 0, 80, false},
+                {"[::1]::80/udp", "::1", 0, 80, true},
+                {"8000-8010:9000-9010", "", 8000, 9000, false, .n = 11},
+                {"127.0.0.1:1-65535:1-65535/udp", "127.0.0.1", 1, 1, true, .n = 65535},
+                {"8000-8000:80", "", 8000, 80, false, .again = "8000:80"},
+                {"80-82", "", 0, 80, false, .n = 3},
         };
         static const char *const bad[] = {
                 "",
-                "80",
                 ":80",
                 "80:",
                 "0:80",
@@ -47,13 +57,23 @@ static void ports(void)
                 "[",
                 "[::1]",
                 "host:80:80",
-                "10.0.0.1::80",
+                "8000-8010:80",
+                "80:8000-8010",
+                "8010-8000:8010-8000",
+                "8000-:80",
+                "-8000:80",
+                "65535-65536",
+                "1-2-3",
+                "10.0.0.1::",
+                "::80",
                 "10.0.0.1:80:",
                 "1.2.3.4:1:2:3",
-                "0000000000000000000000000000000000000000000000000000000000000080:80",
+                "0000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+                "0000000000080:80",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {
+                char again[PORT_SPEC_TEXT_MAX];
                 PortSpec spec;
 
                 unit_assert_int(port_spec_parse(&spec, good[i].text), 0);
@@ -61,10 +81,40 @@ static void ports(void)
                 unit_assert_int(spec.host, good[i].host);
                 unit_assert_int(spec.guest, good[i].guest);
                 unit_assert_int(spec.udp, good[i].udp);
+                unit_assert_int(spec.n, good[i].n ? good[i].n : 1);
+                port_spec_format(&spec, again);
+                unit_assert_string(again, good[i].again ? good[i].again : good[i].text);
         }
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
                 if (port_spec_is_valid(bad[i]))
                         unit_fail("\"%s\" is taken", bad[i]);
+}
+
+static void ports_that_collide(void)
+{
+        static const struct {
+                const char *a, *b;
+                bool collide;
+        } cases[] = {
+                {"80:1", "80:2", true},
+                {"80:1", "80:2/udp", false},
+                {"80:1", "127.0.0.1:80:2", true},
+                {"127.0.0.2:80:1", "127.0.0.1:80:2", false},
+                {"8000-8010:1-11", "8010:80", true},
+                {"8000-8010:1-11", "8011:80", false},
+                {"7990-7999:1-10", "8000-8010:1-11", false},
+                {"80", "80", false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                PortSpec a, b;
+
+                unit_assert_int(port_spec_parse(&a, cases[i].a), 0);
+                unit_assert_int(port_spec_parse(&b, cases[i].b), 0);
+                if (port_spec_collides(&a, &b) != cases[i].collide ||
+                    port_spec_collides(&b, &a) != cases[i].collide)
+                        unit_fail("%s and %s", cases[i].a, cases[i].b);
+        }
 }
 
 static void networks(void)
@@ -164,10 +214,13 @@ static char bridge[] = "bridge", private[] = "private", ovs[] = "ovs:br0",
             mac[] = "02:00:00:00:00:01";
 static char bare[] = "10.0.0.2", cidr[] = "10.0.0.2/24";
 static char first[] = "80:80", second[] = "127.0.0.1:80:81", third[] = "80:80/udp";
+static char many[] = "2000-2999:2000-2999", more[] = "3000-3023:3000-3023",
+            too_many[] = "3000-3024:3000-3024";
 
 static void what_goes_together(void)
 {
         char *one[] = {first, NULL}, *both[] = {first, second, NULL}, *two[] = {first, third, NULL};
+        char *full[] = {many, more, NULL}, *over[] = {many, too_many, NULL};
         char *plain[] = {bare, NULL}, *long_one[] = {cidr, NULL}, *none[] = {NULL};
         const struct {
                 NetworkConfig config;
@@ -177,6 +230,8 @@ static void what_goes_together(void)
                 {{.network = bridge, .mac = mac, .ports = two, .addresses = plain}, true},
                 {{.network = private, .ports = none, .addresses = none}, true},
                 {{.network = ovs, .mac = mac, .addresses = long_one}, true},
+                {{.network = bridge, .ports = full}, true},
+                {{.network = bridge, .ports = over}, false},
                 {{}, false},
                 {{.network = bridge, .ports = both}, false},
                 {{.network = private, .ports = one}, false},
@@ -194,5 +249,5 @@ static void what_goes_together(void)
         }
 }
 
-UNIT_MAIN(UNIT_TEST(ports), UNIT_TEST(networks), UNIT_TEST(addresses), UNIT_TEST(hosts),
-          UNIT_TEST(what_goes_together))
+UNIT_MAIN(UNIT_TEST(ports), UNIT_TEST(ports_that_collide), UNIT_TEST(networks),
+          UNIT_TEST(addresses), UNIT_TEST(hosts), UNIT_TEST(what_goes_together))

@@ -32,6 +32,7 @@ const Option image_config_options[] = {
         CONFIG("StopSignal", OPTION_I32, stop_signal),
         CONFIG("Labels", OPTION_MAP, labels),
         CONFIG("Architecture", OPTION_STRING, architecture),
+        CONFIG("ExposedPorts", OPTION_STRINGS, exposed_ports),
 };
 const size_t image_config_options_n = ELEMENTSOF(image_config_options);
 

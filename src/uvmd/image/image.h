@@ -28,7 +28,8 @@ typedef struct ImageConfig {
         char *user;
         int32_t stop_signal; /* 0: SIGTERM */
         char **labels;
-        char *architecture; /* as OCI has it: "amd64" */
+        char *architecture;   /* as OCI has it: "amd64" */
+        char **exposed_ports; /* PortSpecs without the host's side: "80", "53/udp" */
 } ImageConfig;
 
 extern const Option image_config_options[];

@@ -10,6 +10,7 @@
 #include "base/signals.h"
 #include "uvmd/errors.h"
 #include "uvmd/image/oci_config.h"
+#include "uvmd/net/port_spec.h"
 
 #define OCI_JSON_DEPTH 32
 #define OCI_REF_NAME   "org.opencontainers.image.ref.name"
@@ -270,6 +271,22 @@ static void translate_labels(json_object *to, json_object *labels)
         json_object_object_add(to, "Labels", copy);
 }
 
+/* The keys are ports; what makes no sense as one, sctp too, is left out. */
+static void translate_ports(json_object *to, json_object *ports)
+{
+        json_object *list;
+
+        if (!ports || json_object_object_length(ports) == 0)
+                return;
+        list = json_object_new_array();
+        json_object_object_foreach (ports, key, value) {
+                if (!strchr(key, ':') && port_spec_is_valid(key))
+                        json_object_array_add(list, json_object_new_string(key));
+                (void)value;
+        }
+        json_object_object_add(to, "ExposedPorts", list);
+}
+
 json_object *oci_config_translate(json_object *config)
 {
         json_object *from = oci_get(config, "config", json_type_object);
@@ -286,6 +303,7 @@ json_object *oci_config_translate(json_object *config)
         translate_string(to, "User", oci_get_string(from, "User"));
         translate_string(to, "Architecture", oci_get_string(config, "architecture"));
         translate_labels(to, oci_get(from, "Labels", json_type_object));
+        translate_ports(to, oci_get(from, "ExposedPorts", json_type_object));
         if (number > 0)
                 json_object_object_add(to, "StopSignal", json_object_new_int(number));
         return to;

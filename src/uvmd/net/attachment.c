@@ -10,6 +10,7 @@
 #include "uvmd/journal.h"
 #include "uvmd/net/network.h"
 #include "uvmd/net/network_guest.h"
+#include "uvmd/net/ports.h"
 #include "uvmd/sandbox.h"
 
 ENUM_TABLE(attachment_state, AttachmentState, ATTACHMENT_STATE_MAX_)
@@ -100,6 +101,8 @@ int attachment_new(NetworkAttachment **ret, Sandbox *sandbox, NetworkConfig *con
                 return error_set(error, -EOPNOTSUPP, ERROR_NOT_SUPPORTED,
                                  "A network \"%s\" can't be attached.", config->network);
         r = attachment_name(sandbox, config, error);
+        if (r >= 0)
+                r = ports_choose(sandbox->manager, config, error);
         if (r < 0)
                 return r;
         attachment = calloc(1, sizeof(*attachment));
@@ -258,7 +261,6 @@ void attachment_continue(NetworkAttachment *attachment)
         sandbox_save(sandbox);
 }
 
-/* One that fails ends the start. */
 /* One that fails ends the start. */
 void attachments_set_up(Sandbox *sandbox)
 {

@@ -19,6 +19,7 @@
 #include "uvmd/net/cni_chain.h"
 #include "uvmd/net/cni_config.h"
 #include "uvmd/net/cni_result.h"
+#include "uvmd/net/ports.h"
 #include "uvmd/net/program.h"
 #include "uvmd/net/stand_in.h"
 
@@ -247,6 +248,8 @@ static int chain_prepare(Ledger *ledger, const CniPaths *paths, const NetworkCon
                 r = check_plugins(paths, list, error);
         if (r >= 0 && strcmp(cni_list_text(list, 0, "bridge") ?: "", CNI_BRIDGE_DEVICE) == 0)
                 r = cni_bridge_check_host(list, error);
+        if (r >= 0)
+                r = ports_check_host(config->ports, error);
         if (r >= 0)
                 r = disable_detection(namespace);
         if (r < 0)

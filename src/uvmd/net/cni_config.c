@@ -130,24 +130,31 @@ const char *cni_list_text(json_object *list, size_t i, const char *key)
 
 /* ------------------------------------------------------------------ what is wanted */
 
+static json_object *port_mapping(const PortSpec *spec, int i)
+{
+        json_object *mapping = json_object_new_object();
+
+        json_object_object_add(mapping, "hostPort", json_object_new_int(spec->host + i));
+        json_object_object_add(mapping, "containerPort", json_object_new_int(spec->guest + i));
+        json_object_object_add(mapping, "protocol",
+                               json_object_new_string(spec->udp ? "udp" : "tcp"));
+        if (spec->address[0])
+                json_object_object_add(mapping, "hostIP", json_object_new_string(spec->address));
+        return mapping;
+}
+
+/* Those that are still open lead nowhere yet. */
 static json_object *port_mappings(char *const *ports)
 {
         json_object *array = json_object_new_array();
 
         for (; ports && *ports; ports++) {
-                json_object *mapping = json_object_new_object();
                 PortSpec spec;
 
-                if (port_spec_parse(&spec, *ports) < 0)
+                if (port_spec_parse(&spec, *ports) < 0 || !spec.host)
                         continue;
-                json_object_object_add(mapping, "hostPort", json_object_new_int(spec.host));
-                json_object_object_add(mapping, "containerPort", json_object_new_int(spec.guest));
-                json_object_object_add(mapping, "protocol",
-                                       json_object_new_string(spec.udp ? "udp" : "tcp"));
-                if (spec.address[0])
-                        json_object_object_add(mapping, "hostIP",
-                                               json_object_new_string(spec.address));
-                json_object_array_add(array, mapping);
+                for (int i = 0; i < spec.n; i++)
+                        json_object_array_add(array, port_mapping(&spec, i));
         }
         return array;
 }

@@ -6,6 +6,7 @@
 #include "uvmd/net/cni_result.h"
 #include "uvmd/net/kind_worker.h"
 #include "uvmd/net/network_worker.h"
+#include "uvmd/net/ports.h"
 #include "uvmd/sandbox.h"
 
 static void kind_on_attached(void *userdata, int r, const sd_bus_error *error,
@@ -28,9 +29,10 @@ static int kind_attach(NetworkAttachment *attachment, sd_bus_error *error)
 {
         Sandbox *sandbox = attachment->sandbox;
         _cleanup_(freep) char *path = network_path(sandbox);
+        int r = path ? ports_check_sandboxes(attachment, error) : -ENOMEM;
 
-        if (!path)
-                return -ENOMEM;
+        if (r < 0)
+                return r;
         return network_attach_start(&attachment->worker, sandbox->manager, sandbox->id,
                                     attachment->config.interface, &attachment->config, path,
                                     kind_on_attached, attachment);

@@ -35,6 +35,24 @@ void network_config_done(NetworkConfig *config)
         options_done(network_options, network_options_n, config);
 }
 
+static int count_ports(char *const *ports, sd_bus_error *error)
+{
+        unsigned n = 0;
+
+        for (; ports && *ports; ports++) {
+                PortSpec spec;
+
+                if (port_spec_parse(&spec, *ports) < 0)
+                        return -EINVAL;
+                n += spec.n;
+        }
+        if (n > NETWORK_PORTS_TOTAL)
+                return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
+                                 "Ports: these are %u ports; a network publishes at most %d.", n,
+                                 NETWORK_PORTS_TOTAL);
+        return 0;
+}
+
 static int check_ports(const NetworkConfig *config, sd_bus_error *error)
 {
         for (char **a = config->ports; a && *a; a++)
@@ -49,7 +67,7 @@ static int check_ports(const NetworkConfig *config, sd_bus_error *error)
                                                  "the host.",
                                                  *b, *a);
                 }
-        return 0;
+        return count_ports(config->ports, error);
 }
 
 /* Plugins get addresses of the network's own ranges; on a bare port nothing else says how long the

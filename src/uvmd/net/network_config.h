@@ -5,7 +5,8 @@
 #include "uvmd/net/network_spec.h"
 #include "uvmd/options.h"
 
-#define NETWORK_PORTS_MAX     128
+#define NETWORK_PORTS_MAX     128  /* texts … */
+#define NETWORK_PORTS_TOTAL   1024 /* … and ports: plugins make rules of each */
 #define NETWORK_ADDRESSES_MAX 16
 
 typedef struct NetworkConfig {

@@ -20,7 +20,8 @@
         "or \"ovs:BRIDGE\""
 #define NETWORK_MAC_EXPECTED       "the address of one device, like \"02:00:00:00:00:01\""
 #define NETWORK_ADDRESSES_EXPECTED "a list of addresses, like \"10.0.0.2\" or \"10.0.0.2/24\""
-#define NETWORK_PORTS_EXPECTED     "a list of \"[ADDRESS:]HOST:GUEST[/tcp|udp]\""
+#define NETWORK_PORTS_EXPECTED \
+        "a list of \"[[ADDRESS:][HOST]:]GUEST[/tcp|udp]\", ranges like \"8000-8010\""
 
 typedef enum NetworkSpecKind {
         NETWORK_SPEC_NONE,    /* no network at all */
