@@ -32,6 +32,7 @@ _uvmctl_option_argument() {
         --sandbox) _uvmctl_sandboxes ;;
         --format) printf '%s\n' table json ;;
         --log-driver) printf '%s\n' journald none ;;
+        --driver) printf '%s\n' bridge macvlan ipvlan ;;
         --storage) printf '%s\n' disk memory ;;
         --network | --net) printf '%s\n' none private && _uvmctl_networks ;;
         -s | --signal | --stop-signal) printf '%s\n' HUP INT QUIT KILL USR1 USR2 TERM CONT STOP ;;
@@ -101,7 +102,7 @@ _uvmctl() {
         start | rm | wait | inspect | logs | diff | export | commit | update) words=$(_uvmctl_containers -a) ;;
         'image rm') words=$(_uvmctl_images) ;;
         'volume rm' | 'volume inspect') words=$(_uvmctl_volumes) ;;
-        'network inspect') words=$(_uvmctl_networks) ;;
+        'network inspect' | 'network rm') words=$(_uvmctl_networks) ;;
         'network attach')
                 if ((COMP_CWORD > 3)); then words=$(_uvmctl_networks); else words=$(_uvmctl_containers -a); fi
                 ;;

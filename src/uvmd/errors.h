@@ -35,6 +35,8 @@
 #define ERROR_VOLUME_EXISTS          "org.uvm1.Error.VolumeExists"
 #define ERROR_VOLUME_IN_USE          "org.uvm1.Error.VolumeInUse"
 #define ERROR_NO_SUCH_NETWORK        "org.uvm1.Error.NoSuchNetwork"
+#define ERROR_NETWORK_EXISTS         "org.uvm1.Error.NetworkExists"
+#define ERROR_NETWORK_IN_USE         "org.uvm1.Error.NetworkInUse"
 #define ERROR_PORT_IN_USE            "org.uvm1.Error.PortInUse"
 #define ERROR_TIMEOUT                "org.uvm1.Error.Timeout"
 #define ERROR_FAILED                 "org.uvm1.Error.Failed"

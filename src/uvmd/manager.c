@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "uvmd/bus/bus.h"
 #include "uvmd/bus/call.h"
-#include "uvmd/bus/network_list.h"
+#include "uvmd/bus/manager_networks.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/manager.h"
 #include "uvmd/net/netns.h"
@@ -33,7 +33,7 @@ int manager_new(Manager **ret, const ManagerPaths *paths, uint32_t range_base, u
         if (!manager)
                 return -ENOMEM;
         manager->paths = *paths;
-        list_init(&manager->network_listings);
+        list_init(&manager->network_calls);
         r = idranges_new(&manager->ranges, range_base, range_count);
         if (r < 0)
                 return r;
@@ -55,7 +55,7 @@ Manager *manager_free(Manager *manager)
                 return NULL;
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 sandbox_free(sandbox);
-        bus_network_lists_free(manager);
+        bus_network_calls_free(manager);
         worker_free(manager->network_sweep);
         volumes_free(manager);
         image_store_close(manager->images);

@@ -37,7 +37,7 @@ struct Manager {
         struct Volume *volumes;    /* hash by "UID/NAME" */
         unsigned n_volume_workers; /* that remove files */
         sd_event_source *volume_wake;
-        List network_listings;        /* see bus/network_list.c */
+        List network_calls;           /* see bus/manager_networks.c */
         struct Worker *network_sweep; /* takes back what is left of networks; NULL: nothing is */
         struct BusCallers *callers;   /* see bus/call.c */
         sd_event_source *idle;

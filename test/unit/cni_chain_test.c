@@ -111,16 +111,21 @@ static unsigned count_owed(void)
         return n;
 }
 
-static int add(sd_bus_error *error)
+static int add_as(const char *interface, sd_bus_error *error)
 {
         char network[] = "n";
         NetworkConfig config = {.network = network};
         _cleanup_(ledger_close) Ledger ledger;
-        int r = ledger_open(&ledger, state, INSTANCE, ID, IFACE);
+        int r = ledger_open(&ledger, state, INSTANCE, ID, interface);
 
         unit_assert_int(r, 0);
         unit_assert(!ledger.entry);
         return cni_chain_add(&ledger, &paths, &config, namespace, error);
+}
+
+static int add(sd_bus_error *error)
+{
+        return add_as(IFACE, error);
 }
 
 static int delete (sd_bus_error *error)
@@ -283,6 +288,23 @@ static void names_of_others(void)
         tear_down();
 }
 
+/* What they share two don't make at once. */
+static void one_after_the_other(void)
+{
+        int status;
+        pid_t pid;
+
+        set_up();
+        write_file("two.ADD", "mkdir busy || exit 1; sleep 0.1; rmdir busy\n", 0644);
+        pid = fork();
+        if (pid == 0)
+                _exit(add_as("eth1", NULL) < 0);
+        unit_assert_int(add(NULL), 0);
+        unit_assert(waitpid(pid, &status, 0) == pid);
+        unit_assert_int(status, 0);
+        tear_down();
+}
+
 static const UnitTest tests[] = {
         UNIT_TEST(there_and_back),
         UNIT_TEST(failures_take_back),
@@ -291,6 +313,7 @@ static const UnitTest tests[] = {
         UNIT_TEST(leftover_programs_are_waited_for),
         UNIT_TEST(an_entry_that_makes_no_sense),
         UNIT_TEST(names_of_others),
+        UNIT_TEST(one_after_the_other),
 };
 
 int main(void)

@@ -9,7 +9,7 @@
 #include "uvmd/bus/bus.h"
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/emit.h"
-#include "uvmd/bus/network_list.h"
+#include "uvmd/bus/manager_networks.h"
 #include "uvmd/bus/networks.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/volumes.h"
@@ -246,6 +246,8 @@ static int remove_image(BusCall *call, void *object, sd_bus_error *error)
 BUS_METHOD(remove_image, BUS_ACTION_CREATE, bus_find_manager, userdata)
 
 BUS_METHOD(bus_list_networks, BUS_ACTION_READ, bus_find_manager, userdata)
+BUS_METHOD(bus_create_network, BUS_ACTION_CREATE, bus_find_manager, userdata)
+BUS_METHOD(bus_remove_network, BUS_ACTION_CREATE, bus_find_manager, userdata)
 
 BUS_METHOD(bus_create_volume, BUS_ACTION_CREATE, bus_find_manager, userdata)
 BUS_METHOD(bus_list_volumes, BUS_ACTION_READ, bus_find_manager, userdata)
@@ -275,6 +277,10 @@ const sd_bus_vtable bus_manager_vtable[] = {
         METHOD("RemoveImage", "sb", SD_BUS_PARAM(name) SD_BUS_PARAM(force), NULL, NO_NAMES,
                remove_image),
         METHOD("ListNetworks", NULL, NO_NAMES, "aa{sv}", SD_BUS_PARAM(networks), bus_list_networks),
+        METHOD("CreateNetwork", "sa{sv}", SD_BUS_PARAM(name) SD_BUS_PARAM(options), "s",
+               SD_BUS_PARAM(network), bus_create_network),
+        METHOD("RemoveNetwork", "sb", SD_BUS_PARAM(name) SD_BUS_PARAM(force), NULL, NO_NAMES,
+               bus_remove_network),
         METHOD("CreateVolume", "sa{sv}", SD_BUS_PARAM(name) SD_BUS_PARAM(options), "s",
                SD_BUS_PARAM(volume), bus_create_volume),
         METHOD("ListVolumes", NULL, NO_NAMES, "aa{sv}", SD_BUS_PARAM(volumes), bus_list_volumes),

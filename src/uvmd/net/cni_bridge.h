@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
 
+#include "uvmd/net/subnet.h"
+
 #define CNI_BRIDGE_DEVICE "uvm0"
 
 /* UVM_BRIDGE_SUBNET and UVM_BRIDGE_SUBNET6 in uvmd's environment say otherwise. The IPv6 one is below
@@ -20,8 +22,9 @@ int cni_bridge_new(json_object **ret, const char *run_dir, sd_bus_error *error);
 /* The same from two subnets (network_cidr_is_valid()). NULL: out of memory. */
 json_object *cni_bridge_make(const char *run_dir, const char *subnet, const char *subnet6);
 
-/* Whether two subnets of one family have addresses in common. Malformed ones don't. */
-bool cni_subnets_overlap(const char *a, const char *b);
+/* The @n-th /64 of this machine's own prefix: 40 bits that no other site is likely to have (RFC 4193). 0, or -errno
+ * where there is no machine id. */
+int cni_bridge_own_subnet6(unsigned n, char ret[SUBNET_TEXT_MAX]);
 
 /* Whether another interface of this host has an address in one of the list's subnets. 0, or -EADDRINUSE
  * with @error. */

@@ -134,11 +134,16 @@ static int plugin_run(const Chain *chain, size_t i, const char *command, Program
         return 0;
 }
 
+/*
+ * Those behind the first one, portmap and firewall, keep chains of rules that all containers share: of two that
+ * find none both would make them, and one would fail.
+ */
 static int plugin_add(const Chain *chain, size_t i, sd_bus_error *error)
 {
+        _cleanup_(fd_closep) int lock = i > 0 ? ledger_lock_host(chain->ledger) : FD_NONE;
         _cleanup_(program_end_done) ProgramEnd end = {};
         json_object *result;
-        int r = plugin_run(chain, i, "ADD", &end, error);
+        int r = i > 0 && lock < 0 ? lock : plugin_run(chain, i, "ADD", &end, error);
 
         if (r >= 0)
                 r = cni_result_parse(&result, end.output, end.size);

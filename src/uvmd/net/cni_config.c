@@ -128,6 +128,18 @@ const char *cni_list_text(json_object *list, size_t i, const char *key)
         return text_of(list_plugin(list, i), key);
 }
 
+uint32_t cni_list_number(json_object *list, size_t i, const char *key)
+{
+        json_object *value;
+        int64_t number;
+
+        if (!json_object_object_get_ex(list_plugin(list, i), key, &value) ||
+            !json_object_is_type(value, json_type_int))
+                return 0;
+        number = json_object_get_int64(value);
+        return number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
+}
+
 /* ------------------------------------------------------------------ what is wanted */
 
 static json_object *port_mapping(const PortSpec *spec, int i)

@@ -27,6 +27,9 @@ const char *cni_list_type(json_object *list, size_t i);
 /* The text of plugin @i's member @key, or NULL. Borrowed. */
 const char *cni_list_text(json_object *list, size_t i, const char *key);
 
+/* Its number, or 0. */
+uint32_t cni_list_number(json_object *list, size_t i, const char *key);
+
 /*
  * What is wanted for one sandbox, as the runtimeConfig of CONVENTIONS.md: portMappings, ips, mac.
  * New object; NULL: out of memory.

@@ -14,6 +14,7 @@
 #include "uvmd/net/cni_bridge.h"
 #include "uvmd/net/cni_config.h"
 #include "uvmd/net/cni_find.h"
+#include "uvmd/net/network_definition.h"
 
 static const char *setting(const char *name, const char *fallback)
 {
@@ -135,6 +136,43 @@ int cni_find(json_object **ret, const CniPaths *paths, const NetworkSpec *spec, 
         return 0;
 }
 
+/* ------------------------------------------------------------------ each */
+
+typedef struct Each {
+        CniVisit visit;
+        void *userdata;
+} Each;
+
+static int each_visit(json_object *list, const char *path, const sd_bus_error *error,
+                      void *userdata)
+{
+        const Each *each = userdata;
+        int r = list ? each->visit(list, path, each->userdata) : 0;
+
+        json_object_put(list);
+        return r;
+}
+
+int cni_find_own(const CniPaths *paths, CniVisit visit, void *userdata)
+{
+        Each each = {.visit = visit, .userdata = userdata};
+
+        return walk(paths->networks, each_visit, &each);
+}
+
+int cni_find_each(const CniPaths *paths, CniVisit visit, void *userdata)
+{
+        _cleanup_(json_putp) json_object *bridge = NULL;
+        Each each = {.visit = visit, .userdata = userdata};
+        int r = walk(paths->networks, each_visit, &each);
+
+        if (r == 0)
+                r = walk(paths->foreign, each_visit, &each);
+        if (r == 0 && cni_bridge_new(&bridge, paths->run_dir, NULL) >= 0)
+                r = visit(bridge, NULL, userdata);
+        return r;
+}
+
 /* ------------------------------------------------------------------ all */
 
 typedef struct Listing {
@@ -168,6 +206,12 @@ static json_object *describe(json_object *list, const char *prefix, const char *
                  cni_list_text(list, 0, "bridge") ?: cni_list_text(list, 0, "master"));
         cni_list_subnets(list, add_subnet, subnets);
         json_object_object_add(item, "Subnets", subnets);
+        if (cni_list_number(list, 0, "mtu") > 0)
+                json_object_object_add(item, "MTU",
+                                       json_object_new_int64(cni_list_number(list, 0, "mtu")));
+        json_object_object_add(item, "Made",
+                               json_object_new_boolean(json_object_object_get_ex(
+                                       list, NETWORK_DEFINITION_MARK, NULL)));
         return item;
 }
 

@@ -26,6 +26,14 @@ int cni_find(json_object **ret, const CniPaths *paths, const NetworkSpec *spec,
              sd_bus_error *error);
 
 /*
+ * Calls @visit for each list there is, or for each of uVM's own files; @path NULL: the one that is built in. A
+ * positive answer ends the walk and is returned. 0 or -errno.
+ */
+typedef int (*CniVisit)(json_object *list, const char *path, void *userdata);
+int cni_find_each(const CniPaths *paths, CniVisit visit, void *userdata);
+int cni_find_own(const CniPaths *paths, CniVisit visit, void *userdata);
+
+/*
  * All there are, as a JSON array of {Name, Kind, File, Type, Bridge, Subnets}, File of a built-in one
  * missing. Files that are not well formed have an Error instead. 0 or -errno.
  */

@@ -107,6 +107,24 @@ void ledger_close(Ledger *ledger)
         *ledger = (Ledger){.lock = FD_NONE};
 }
 
+int ledger_lock_host(const Ledger *ledger)
+{
+        _cleanup_(freep) char *directory = strndup(
+                ledger->path, (size_t)(strrchr(ledger->path, '/') - ledger->path));
+        int fd, r;
+
+        if (!directory)
+                return -ENOMEM;
+        fd = open(directory, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return errno_neg();
+        if (flock(fd, LOCK_EX) == 0)
+                return fd;
+        r = errno_neg();
+        fd_close(fd);
+        return r;
+}
+
 bool ledger_is_own(const Ledger *ledger)
 {
         json_object *instance;

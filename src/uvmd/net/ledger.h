@@ -33,6 +33,9 @@ int ledger_open(Ledger *ledger, const char *state_dir, const char *instance, con
                 const char *interface);
 void ledger_close(Ledger *ledger);
 
+/* Waits until nobody else changes what all networks share. An fd that holds it, programs inherit it; or -errno. */
+int ledger_lock_host(const Ledger *ledger);
+
 /* Whether this very uvmd has written the entry. */
 bool ledger_is_own(const Ledger *ledger);
 

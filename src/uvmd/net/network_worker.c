@@ -8,6 +8,7 @@
 #include "uvmd/errors.h"
 #include "uvmd/json.h"
 #include "uvmd/net/cni_chain.h"
+#include "uvmd/net/network_make.h"
 #include "uvmd/net/network_worker.h"
 #include "uvmd/net/ovs.h"
 #include "uvmd/sandbox.h"
@@ -145,6 +146,41 @@ int network_list_start(Worker **ret, Manager *manager, WorkerHandler handler, vo
 
         return worker_start(ret, manager->event, "uvmd-networks", list_main, &task,
                             clock_limit_usec(NETWORK_ATTACH_USEC), handler, userdata);
+}
+
+/* ------------------------------------------------------------------ descriptions */
+
+typedef struct MakeTask {
+        const Manager *manager;
+        const char *name;
+        NetworkDefinition *definition; /* NULL: it is to go */
+} MakeTask;
+
+static int make_main(int socket, void *userdata, sd_bus_error *error)
+{
+        const MakeTask *task = userdata;
+        CniPaths paths;
+        int r;
+
+        cni_paths_init(&paths, task->manager->paths.run_dir);
+        r = task->definition ? network_make(task->definition, &paths, task->name, error)
+                             : network_unmake(&paths, task->name, error);
+        return r < 0 ? r : worker_answer(socket, NULL, 0, NULL, 0);
+}
+
+int network_make_start(Worker **ret, Manager *manager, const char *name,
+                       NetworkDefinition *definition, WorkerHandler handler, void *userdata)
+{
+        MakeTask task = {.manager = manager, .name = name, .definition = definition};
+
+        return worker_start(ret, manager->event, "uvmd-networks", make_main, &task,
+                            clock_limit_usec(NETWORK_ATTACH_USEC), handler, userdata);
+}
+
+int network_unmake_start(Worker **ret, Manager *manager, const char *name, WorkerHandler handler,
+                         void *userdata)
+{
+        return network_make_start(ret, manager, name, NULL, handler, userdata);
 }
 
 /* ------------------------------------------------------------------ what was left */

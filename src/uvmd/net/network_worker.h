@@ -6,6 +6,7 @@
 
 #include "uvmd/manager.h"
 #include "uvmd/net/network_config.h"
+#include "uvmd/net/network_definition.h"
 #include "uvmd/worker.h"
 
 /* Plugins are allowed this long together. */
@@ -26,6 +27,12 @@ int network_detach_start(Worker **ret, Manager *manager, const char *id, const c
 
 /* Takes back what sandboxes left that are not running, once records are read. Nobody is told. */
 void network_sweep(Manager *manager);
+
+/* network_make() and network_unmake() of network_make.h. 0 or -errno. */
+int network_make_start(Worker **ret, Manager *manager, const char *name,
+                       NetworkDefinition *definition, WorkerHandler handler, void *userdata);
+int network_unmake_start(Worker **ret, Manager *manager, const char *name, WorkerHandler handler,
+                         void *userdata);
 
 /* The handler gets what cni_list_all() makes, as JSON text. 0 or -errno. */
 int network_list_start(Worker **ret, Manager *manager, WorkerHandler handler, void *userdata);

@@ -4,6 +4,8 @@
 #include "uvmd/bus/call.h"
 
 int bus_list_networks(BusCall *call, void *manager, sd_bus_error *error);
+int bus_create_network(BusCall *call, void *manager, sd_bus_error *error);
+int bus_remove_network(BusCall *call, void *manager, sd_bus_error *error);
 
 /* Ends what is under way; nobody is answered. */
-void bus_network_lists_free(Manager *manager);
+void bus_network_calls_free(Manager *manager);
