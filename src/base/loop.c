@@ -137,15 +137,19 @@ static int loop_wait(Loop *loop, int timeout_msec)
 
 int loop_step(Loop *loop, uint64_t limit_usec)
 {
+        int timeout_msec = loop_timeout_msec(loop, limit_usec);
         int n, r;
 
-        n = loop_wait(loop, loop_timeout_msec(loop, limit_usec));
+        n = loop_wait(loop, timeout_msec);
         if (n < 0)
                 return n == -EINTR ? 0 : n;
         loop->n_batch = n;
         r = loop_dispatch_batch(loop);
         loop->n_batch = 0;
-        return r < 0 ? r : loop_dispatch_timers(loop);
+        /* Before it had waited for as long as it meant to: the next round looks at the clock anyway. */
+        if (r < 0 || (n > 0 && timeout_msec != 0))
+                return r;
+        return loop_dispatch_timers(loop);
 }
 
 int loop_run(Loop *loop)

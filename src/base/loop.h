@@ -58,12 +58,13 @@ void loop_set_wait_hooks(Loop *loop, void (*before)(void *), void (*after)(void 
 /* Waits at most @limit_usec (UINT64_MAX: for ever) and dispatches one batch. 0 or -errno. */
 int loop_step(Loop *loop, uint64_t limit_usec);
 
-/* @events: EPOLLIN | EPOLLOUT | EPOLLRDHUP or 0 (only EPOLLERR and EPOLLHUP are reported then). */
+/* @events: EPOLLIN | EPOLLOUT | EPOLLRDHUP or 0 (only EPOLLERR and EPOLLHUP are reported then); with
+ * EPOLLET each time that it becomes ready anew, for eventfds that nobody reads. */
 int loop_fd_add(Loop *loop, LoopFd *source, int fd, uint32_t events, LoopFdHandler handler);
 int loop_fd_watch(LoopFd *source, uint32_t events);
 void loop_fd_remove(LoopFd *source);
 
-/* One shot, on CLOCK_MONOTONIC; arming an armed timer moves it. */
+/* One shot, on CLOCK_MONOTONIC, in the round behind its deadline or the next; arming an armed timer moves it. */
 void loop_timer_arm(Loop *loop, LoopTimer *timer, uint64_t deadline_usec, LoopTimerHandler handler);
 void loop_timer_cancel(LoopTimer *timer);
 

@@ -90,5 +90,50 @@ static void test_remove_behind_wait(void)
         close(fd);
 }
 
+static unsigned n_edges;
+
+static int on_edge(LoopFd *source, uint32_t events)
+{
+        n_edges++;
+        return 0;
+}
+
+/* An eventfd that nobody reads, each of whose writes is heard of. */
+static void test_edges(void)
+{
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        uint64_t one = 1;
+
+        unit_assert_int(loop_new(&loop), 0);
+        unit_assert_int(loop_fd_add(loop, &first, fd, EPOLLIN | EPOLLET, on_edge), 0);
+        for (unsigned i = 0; i < 3; i++) {
+                unit_assert_int(write(fd, &one, sizeof(one)), sizeof(one));
+                unit_assert_int(loop_step(loop, 0), 0);
+                unit_assert_int(loop_step(loop, 0), 0);
+                unit_assert_int(n_edges, i + 1);
+        }
+        loop_fd_remove(&first);
+        loop_free(loop);
+        close(fd);
+}
+
+/* A source that is always ready keeps no timer from its turn. */
+static void test_timer_beside_events(void)
+{
+        int fd = eventfd(1, EFD_CLOEXEC);
+        unsigned rounds = 0;
+
+        n_fired = 0;
+        unit_assert_int(loop_new(&loop), 0);
+        unit_assert_int(loop_fd_add(loop, &first, fd, EPOLLIN, on_edge), 0);
+        loop_timer_arm(loop, &timers[0], clock_now_usec(), handle_timer);
+        for (; n_fired == 0 && rounds < 3; rounds++)
+                unit_assert_int(loop_step(loop, UINT64_MAX), 0);
+        unit_assert_int(n_fired, 1);
+        loop_fd_remove(&first);
+        loop_free(loop);
+        close(fd);
+}
+
 UNIT_MAIN(UNIT_TEST(test_remove_in_batch), UNIT_TEST(test_remove_behind_wait),
-          UNIT_TEST(test_timer_order))
+          UNIT_TEST(test_timer_order), UNIT_TEST(test_edges), UNIT_TEST(test_timer_beside_events))

@@ -135,6 +135,72 @@ static void test_interrupt_for_both(void)
         end();
 }
 
+/* Much was sent, and the host has answered when it is told of: one interrupt, whoever was looked at first. */
+static void test_interrupt_for_exchange(void)
+{
+        begin();
+        offer(0, 0, 40);
+        driver_kick(&drivers[0]);
+        settle();
+        want_interrupt(0);
+        want_interrupt(1);
+        guest_sends(1, 0, 65535, 1);
+        guest_sends(1, 20, 65535, 2);
+        /* As if these came from the host's stack while it took the others. */
+        host_sends(0, 60, 3);
+        host_sends(0, 60, 4);
+        unit_assert_int(virtio_device_notify(device, 1), 0);
+        unit_assert_int(device->counters.interrupts, 1);
+        unit_assert_int(driver_used(&drivers[1]), 2);
+        unit_assert_int(driver_used(&drivers[0]), 2);
+        run_for(20 * USEC_PER_MSEC);
+        unit_assert_int(device->counters.interrupts, 1);
+        end();
+}
+
+/* Behind something small the next that comes is taken for its answer; what is more comes as well. */
+static void test_answers(void)
+{
+        begin();
+        offer(0, 0, DRIVER_ENTRIES);
+        driver_kick(&drivers[0]);
+        settle();
+        guest_sends(1, 0, 60, 1);
+        driver_kick(&drivers[1]);
+        settle();
+        for (unsigned i = 0; i < 5; i++)
+                host_sends(0, i == 2 ? 9000 : 60, (uint8_t)i);
+        settle();
+        for (unsigned i = 0; i < 5; i++)
+                (void)guest_gets(0, i == 2 ? 9000 : 60, (uint8_t)i);
+        end();
+}
+
+/* One that is sent while the timer of an earlier one runs, which was told of by other means, waits a whole
+ * time: and is told of. */
+static void test_interrupt_later(void)
+{
+        begin();
+        offer(0, 0, 40);
+        driver_kick(&drivers[0]);
+        settle();
+        for (unsigned i = 0; i < 3; i++) {
+                want_interrupt(0);
+                guest_sends(1, i, 60, 1);
+                driver_kick(&drivers[1]);
+                host_sends(0, 60, 2);
+                wait_for_interrupts(i + 1);
+        }
+        want_interrupt(1);
+        guest_sends(1, 10, 60, 3);
+        driver_kick(&drivers[1]);
+        wait_for_interrupts(4);
+        unit_assert_int(driver_used(&drivers[1]), 4);
+        run_for(20 * USEC_PER_MSEC);
+        unit_assert_int(device->counters.interrupts, 4);
+        end();
+}
+
 static void test_receive(void)
 {
         begin();
@@ -312,7 +378,8 @@ static void test_reset(void)
 
 UNIT_MAIN(UNIT_TEST(test_transmit), UNIT_TEST(test_transmit_nonsense),
           UNIT_TEST(test_transmit_stuck), UNIT_TEST(test_interrupts),
-          UNIT_TEST(test_interrupt_for_both), UNIT_TEST(test_receive),
+          UNIT_TEST(test_interrupt_for_both), UNIT_TEST(test_interrupt_for_exchange),
+          UNIT_TEST(test_answers), UNIT_TEST(test_interrupt_later), UNIT_TEST(test_receive),
           UNIT_TEST(test_receive_starved), UNIT_TEST(test_receive_too_large),
           UNIT_TEST(test_receive_unmergeable), UNIT_TEST(test_receive_many),
           UNIT_TEST(test_malformed), UNIT_TEST(test_reset))

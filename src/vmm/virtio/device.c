@@ -346,7 +346,7 @@ void virtio_device_lend(VirtioDevice *device, unsigned first)
 void virtio_device_take_back(VirtioDevice *device, unsigned first)
 {
         assert(device->n_lent > 0);
-        device_watch_kicks(device, first, EPOLLIN);
+        device_watch_kicks(device, first, VIRTIO_KICK_EVENTS);
         if (--device->n_lent == 0 && device->interrupt_status)
                 atomic_fetch_and(device->interrupt_status, ~VIRTIO_INTERRUPT_LENT);
         virtio_device_kick(device, first);

@@ -72,6 +72,10 @@ enum {
 #define VIRTIO_INTERRUPT_QUEUE  1U
 #define VIRTIO_INTERRUPT_CONFIG 2U
 
+/* A kick comes as an edge, so that nobody has to read its eventfd, whose counter would be full after 2^64
+ * of them. */
+#define VIRTIO_KICK_EVENTS (EPOLLIN | EPOLLET)
+
 /* Of ours: the interrupt is lent, see virtio_device_lend(). */
 #define VIRTIO_INTERRUPT_LENT (1U << 31)
 

@@ -19,7 +19,7 @@
 #define NET_TURN_MAX 64
 
 /* After so many bytes of a turn the guest hears of them, so that it works while we do. */
-#define NET_SIGNAL_BYTES 65536U
+#define NET_SIGNAL_BYTES (128U << 10)
 
 /* So many packets that were sent, or so many bytes, are told of at once; fewer after this time. TCP waits
  * with data until it hears that what it sent before is gone, so only what is small may wait:
@@ -27,6 +27,9 @@
 #define NET_SIGNAL_PACKETS    16
 #define NET_SIGNAL_BYTES_SENT 2048U
 #define NET_SIGNAL_USEC       (1 * USEC_PER_MSEC)
+
+/* What is no larger may be an answer, behind which nothing comes. */
+#define NET_ANSWER_BYTES 2048U
 
 static unsigned receive_index(const NetPair *pair)
 {
@@ -60,10 +63,11 @@ static void pair_lose_tap(NetPair *pair, int error)
         loop_fd_remove(&pair->source);
 }
 
+/* The timer goes on: to stop it and set it again for every packet costs more than that it finds nothing. */
 static void pair_forget_untold(NetPair *pair)
 {
-        loop_timer_cancel(&pair->tell);
         pair->n_untold = pair->untold_bytes = 0;
+        pair->is_tell_due = false;
 }
 
 /* Tells of packets that came, and of those that were sent with them. */
@@ -81,19 +85,31 @@ static void pair_tell_sent(NetPair *pair)
         virtio_device_signal(pair->device, transmit_index(pair));
 }
 
+static int pair_on_tell(LoopTimer *timer);
+
+/* At the latest when the timer is done for the first time. */
+static void pair_tell_sent_later(NetPair *pair)
+{
+        loop_timer_arm(pair->device->loop, &pair->tell, clock_now_usec() + NET_SIGNAL_USEC,
+                       pair_on_tell);
+        pair->is_tell_due = true;
+}
+
 static int pair_on_tell(LoopTimer *timer)
 {
-        pair_tell_sent(CONTAINER_OF(timer, NetPair, tell));
+        NetPair *pair = CONTAINER_OF(timer, NetPair, tell);
+
+        if (pair->n_untold > 0 && pair->is_tell_due)
+                pair_tell_sent(pair);
+        else if (pair->n_untold > 0) /* younger than the timer */
+                pair_tell_sent_later(pair);
         return 0;
 }
 
-static void pair_tell_sent_soon(NetPair *pair)
+/* More was sent than may wait. */
+static bool pair_has_news(const NetPair *pair)
 {
-        if (pair->n_untold >= NET_SIGNAL_PACKETS || pair->untold_bytes >= NET_SIGNAL_BYTES_SENT)
-                pair_tell_sent(pair);
-        else if (pair->n_untold > 0 && !pair->tell.loop)
-                loop_timer_arm(pair->device->loop, &pair->tell, clock_now_usec() + NET_SIGNAL_USEC,
-                               pair_on_tell);
+        return pair->n_untold >= NET_SIGNAL_PACKETS || pair->untold_bytes >= NET_SIGNAL_BYTES_SENT;
 }
 
 static bool error_is_of_lost_tap(int r)
@@ -141,10 +157,11 @@ static int pair_on_received(NetPair *pair, int r, uint32_t size)
 
 static int pair_receive_turn(NetPair *pair)
 {
+        bool is_answer = pair->awaits_answer;
         uint32_t size = 0, untold = 0;
         int r = 0;
 
-        pair->is_starved = pair->is_held = false;
+        pair->is_starved = pair->is_held = pair->awaits_answer = false;
         for (unsigned n = 0; n < NET_TURN_MAX && r == 0; n++) {
                 if (pair->is_linked &&
                     !virtio_device_may_begin(pair->device, VIRTIO_PACE_RECEIVE)) {
@@ -158,6 +175,9 @@ static int pair_receive_turn(NetPair *pair)
                         pair_tell_received(pair);
                         untold = 0;
                 }
+                /* No look at the tap that finds nothing; if there is more, it is ready for reading. */
+                if (is_answer && size <= NET_ANSWER_BYTES)
+                        break;
         }
         pair_tell_received(pair);
         /* What the tap says, and what it has not, are no failures of the device. */
@@ -195,37 +215,57 @@ static int pair_send(NetPair *pair, const VirtioChain *chain)
         return 0;
 }
 
-static int pair_transmit_turn(NetPair *pair)
+/* 0, VIRTIO_QUEUE_E_EMPTY: there is none, or it can't be sent now; or what the guest did wrong. */
+static int pair_transmit_one(NetPair *pair)
 {
         VirtioQueue *queue = &pair->device->queues[transmit_index(pair)];
         VirtioChain chain;
+        int r;
 
-        for (unsigned n = 0; n < NET_TURN_MAX; n++) {
-                int r;
-
-                if (!virtio_device_may_begin(pair->device, VIRTIO_PACE_TRANSMIT))
-                        return 0;
-                r = virtio_queue_pop(queue, &chain);
-                if (r != 0)
-                        return r == VIRTIO_QUEUE_E_EMPTY ? 0 : r;
-                if (pair_send(pair, &chain) == -EAGAIN) {
-                        virtio_queue_unpop(queue);
-                        pair->is_stuck = true;
-                        return 0;
-                }
-                virtio_device_spend(pair->device, VIRTIO_PACE_TRANSMIT,
-                                    chain.readable_size - MIN(chain.readable_size, TAP_HEADER_SIZE),
-                                    1);
-                virtio_queue_push(queue, chain.head, 0);
-                virtio_count(&pair->device->counters.requests, 1);
-                pair->n_untold++;
-                pair->untold_bytes += MIN(chain.readable_size, NET_SIGNAL_BYTES);
-                if (pair->untold_bytes >= NET_SIGNAL_BYTES)
-                        pair_tell_sent(pair);
+        if (!virtio_device_may_begin(pair->device, VIRTIO_PACE_TRANSMIT))
+                return VIRTIO_QUEUE_E_EMPTY;
+        r = virtio_queue_pop(queue, &chain);
+        if (r != 0)
+                return r;
+        if (pair_send(pair, &chain) == -EAGAIN) {
+                virtio_queue_unpop(queue);
+                pair->is_stuck = true;
+                return VIRTIO_QUEUE_E_EMPTY;
         }
-        /* The others first. */
-        virtio_device_kick(pair->device, transmit_index(pair));
+        virtio_device_spend(pair->device, VIRTIO_PACE_TRANSMIT,
+                            chain.readable_size - MIN(chain.readable_size, TAP_HEADER_SIZE), 1);
+        virtio_queue_push(queue, chain.head, 0);
+        virtio_count(&pair->device->counters.requests, 1);
+        pair->n_untold++;
+        pair->untold_bytes += MIN(chain.readable_size, NET_SIGNAL_BYTES);
         return 0;
+}
+
+/* What the host says to what was sent is there mostly, its acknowledgements: one interrupt for both. */
+static int pair_tell_exchanged(NetPair *pair)
+{
+        int r = 0;
+
+        pair->awaits_answer = false;
+        if (pair->source.loop && !pair->is_starved && !pair->is_held)
+                r = pair_receive_turn(pair);
+        if (pair->n_untold > 0)
+                pair_tell_sent(pair);
+        return r;
+}
+
+static int pair_transmit_turn(NetPair *pair)
+{
+        int r = 0;
+
+        for (unsigned n = 0; n < NET_TURN_MAX && r == 0; n++) {
+                r = pair_transmit_one(pair);
+                if (r == 0 && pair->untold_bytes >= NET_SIGNAL_BYTES)
+                        r = pair_tell_exchanged(pair);
+        }
+        if (r == 0) /* the others first */
+                virtio_device_kick(pair->device, transmit_index(pair));
+        return r == VIRTIO_QUEUE_E_EMPTY ? 0 : r;
 }
 
 int net_pair_transmit(NetPair *pair)
@@ -236,15 +276,22 @@ int net_pair_transmit(NetPair *pair)
                 return 0;
         pair->is_stuck = false;
         r = pair_transmit_turn(pair);
-        pair_tell_sent_soon(pair);
+        if (r == 0 && pair_has_news(pair))
+                r = pair_tell_exchanged(pair);
+        else if (pair->n_untold > 0) {
+                pair->awaits_answer = true;
+                if (!pair->tell.loop)
+                        pair_tell_sent_later(pair);
+        }
         return r != 0 ? r : pair_watch(pair);
 }
 
 /* --- the tap --- */
 
-static int pair_settle(NetPair *pair, unsigned queue, int r)
+static int pair_settle(NetPair *pair, int r)
 {
-        const char *problem = pair->device->queues[queue].problem;
+        const VirtioQueue *queues = &pair->device->queues[receive_index(pair)];
+        const char *problem = queues[0].problem ? queues[0].problem : queues[1].problem;
 
         if (r <= 0)
                 return r;
@@ -263,9 +310,9 @@ static int pair_on_tap(LoopFd *source, uint32_t events)
                 return 0;
         }
         if (events & EPOLLOUT)
-                r = pair_settle(pair, transmit_index(pair), net_pair_transmit(pair));
+                r = pair_settle(pair, net_pair_transmit(pair));
         if (r == 0 && pair->source.loop && events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-                r = pair_settle(pair, receive_index(pair), net_pair_receive(pair));
+                r = pair_settle(pair, net_pair_receive(pair));
         /* Trouble that no read tells of would come up again and again. */
         if (r == 0 && pair->source.loop && (events & (EPOLLERR | EPOLLHUP)) && !(events & EPOLLIN))
                 pair_lose_tap(pair, -ECONNRESET);
@@ -447,7 +494,8 @@ void net_pair_close(NetPair *pair)
         if (pair->is_vhost)
                 pair_stop_vhost(pair);
         pair_forget_untold(pair);
-        pair->is_open = false;
+        loop_timer_cancel(&pair->tell);
+        pair->is_open = pair->awaits_answer = false;
         loop_fd_remove(&pair->source);
         net_receive_reset(&pair->receive, false);
         if (pair_attach(pair, false) < 0)

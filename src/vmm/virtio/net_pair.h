@@ -7,7 +7,8 @@
  * a throttle that is empty, leaves them in the guest's ring.
  *
  * That packets were sent is no news that a guest waits for, and all of a device's queues have one
- * interrupt: so a few small ones that were sent are told of by the next one that it gets, or a little later.
+ * interrupt: so a few small ones that were sent are told of by the next one that it gets, or a little later;
+ * large ones at once, together with what the host answered meanwhile.
  *
  * Where there is a vhost-net fd the kernel may be asked to move the packets instead (net/vhost.h); then
  * neither the tap nor the queues are touched here.
@@ -35,6 +36,8 @@ typedef struct NetPair {
 
         uint32_t n_untold, untold_bytes; /* packets that were sent and not told of */
         LoopTimer tell;                  /* at the latest */
+        bool is_tell_due;                /* when the timer is done, else at its next */
+        bool awaits_answer;              /* something small was sent, and nothing came yet */
 
         int vhost;     /* /dev/vhost-net, or FD_NONE */
         bool is_vhost; /* the kernel moves the packets */

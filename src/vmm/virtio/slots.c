@@ -69,11 +69,7 @@ VirtioDevice *virtio_slots_device(const VirtioSlots *slots, uint32_t index)
 static int slot_on_kick(LoopFd *source, uint32_t events)
 {
         VirtioKick *kick = CONTAINER_OF(source, VirtioKick, source);
-        uint64_t n;
 
-        /* Cleared before the queue is looked at, so that no kick falls in between. */
-        if (read(kick->fd, &n, sizeof(n)) < 0)
-                return errno == EAGAIN ? 0 : errno_neg();
         return virtio_device_notify(kick->slot->mmio.device, (unsigned)(kick - kick->slot->kicks));
 }
 
@@ -85,7 +81,7 @@ static int kick_wire(VirtioKick *kick, unsigned queue, Loop *loop)
         kick->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (kick->fd < 0)
                 return errno_neg();
-        r = loop_fd_add(loop, &kick->source, kick->fd, EPOLLIN, slot_on_kick);
+        r = loop_fd_add(loop, &kick->source, kick->fd, VIRTIO_KICK_EVENTS, slot_on_kick);
         if (r < 0)
                 return r;
         return kvm_vm_ioeventfd(slot->vm, slot->address + VIRTIO_MMIO_QUEUE_NOTIFY, queue, kick->fd,
