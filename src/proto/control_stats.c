@@ -3,35 +3,44 @@
 #include "base/wire.h"
 #include "proto/control_codec.h"
 
+static void put_fields(WireWriter *writer, const uint64_t *const *fields, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                wire_put_u64(writer, *fields[i]);
+}
+
+static void get_fields(WireReader *reader, uint64_t *const *fields, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                *fields[i] = wire_get_u64(reader);
+}
+
+/* The counters of a ControlDeviceStats in wire order. */
+#define DEVICE_STATS_FIELDS(stats)                                                     \
+        {                                                                              \
+                &(stats)->notifies, &(stats)->interrupts, &(stats)->requests,          \
+                        &(stats)->bytes_from_guest, &(stats)->bytes_to_guest,          \
+                        &(stats)->delayed_usec, &(stats)->deliveries, &(stats)->drops, \
+        }
+
 static void put_device_stats(WireWriter *writer, const ControlDeviceStats *device)
 {
+        const uint64_t *const fields[] = DEVICE_STATS_FIELDS(device);
+
         wire_put_u32(writer, device->slot);
         wire_put_u32(writer, device->kind);
-        wire_put_u64(writer, device->notifies);
-        wire_put_u64(writer, device->interrupts);
-        wire_put_u64(writer, device->requests);
-        wire_put_u64(writer, device->bytes_from_guest);
-        wire_put_u64(writer, device->bytes_to_guest);
-        wire_put_u64(writer, device->delayed_usec);
-        wire_put_u64(writer, device->deliveries);
-        wire_put_u64(writer, device->drops);
+        put_fields(writer, fields, ELEMENTSOF(fields));
 }
 
 static void get_device_stats(WireReader *reader, ControlDeviceStats *ret)
 {
+        uint64_t *const fields[] = DEVICE_STATS_FIELDS(ret);
         uint32_t kind;
 
         ret->slot = wire_get_u32(reader);
         kind = wire_get_u32(reader);
         ret->kind = (ControlDevice)kind;
-        ret->notifies = wire_get_u64(reader);
-        ret->interrupts = wire_get_u64(reader);
-        ret->requests = wire_get_u64(reader);
-        ret->bytes_from_guest = wire_get_u64(reader);
-        ret->bytes_to_guest = wire_get_u64(reader);
-        ret->delayed_usec = wire_get_u64(reader);
-        ret->deliveries = wire_get_u64(reader);
-        ret->drops = wire_get_u64(reader);
+        get_fields(reader, fields, ELEMENTSOF(fields));
         if (kind < CONTROL_DEVICE_RNG || kind >= CONTROL_DEVICE_MAX)
                 reader->bad = true;
 }
@@ -50,16 +59,14 @@ static void put_memory_stats(WireWriter *writer, const ControlMemoryStats *stats
 {
         const uint64_t *const fields[] = MEMORY_STATS_FIELDS(stats);
 
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++)
-                wire_put_u64(writer, *fields[i]);
+        put_fields(writer, fields, ELEMENTSOF(fields));
 }
 
 static void get_memory_stats(WireReader *reader, ControlMemoryStats *ret)
 {
         uint64_t *const fields[] = MEMORY_STATS_FIELDS(ret);
 
-        for (size_t i = 0; i < ELEMENTSOF(fields); i++)
-                *fields[i] = wire_get_u64(reader);
+        get_fields(reader, fields, ELEMENTSOF(fields));
 }
 
 void control_put_stats(WireWriter *writer, const ControlStats *stats)

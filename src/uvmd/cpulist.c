@@ -3,60 +3,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpulist.h"
 #include "uvmd/cpulist.h"
-
-/* Reads a number and goes on behind it. 0 or -EINVAL. */
-static int read_number(const char **text, unsigned *ret)
-{
-        unsigned value = 0;
-        const char *at = *text;
-
-        for (; *at >= '0' && *at <= '9'; at++) {
-                value = value * 10 + (unsigned)(*at - '0');
-                if (value >= CPULIST_MAX)
-                        return -EINVAL;
-        }
-        if (at == *text)
-                return -EINVAL;
-        *text = at;
-        *ret = value;
-        return 0;
-}
-
-static int read_range(const char **text, unsigned *ret_first, unsigned *ret_last)
-{
-        int r = read_number(text, ret_first);
-
-        if (r < 0)
-                return r;
-        *ret_last = *ret_first;
-        if (**text != '-')
-                return 0;
-        (*text)++;
-        r = read_number(text, ret_last);
-        return r < 0 || *ret_last < *ret_first ? -EINVAL : 0;
-}
 
 int cpulist_parse(const char *text, uint8_t mask[CPULIST_MASK_SIZE], size_t *ret_size)
 {
         size_t size = 0;
+        int r;
 
         memset(mask, 0, CPULIST_MASK_SIZE);
-        for (;;) {
-                unsigned first, last;
-                int r = read_range(&text, &first, &last);
+        do {
+                uint32_t first, last;
 
+                r = cpulist_read_range(&text, CPULIST_MAX, &first, &last);
                 if (r < 0)
                         return r;
-                for (unsigned n = first; n <= last; n++)
+                for (uint32_t n = first; n <= last; n++)
                         mask[n / 8] |= (uint8_t)(1U << n % 8);
                 if (last / 8 + 1 > size)
                         size = last / 8 + 1;
-                if (!*text)
-                        break;
-                if (*text++ != ',')
-                        return -EINVAL;
-        }
+        } while (r > 0);
+        if (*text)
+                return -EINVAL;
         *ret_size = size;
         return 0;
 }
