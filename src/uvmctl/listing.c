@@ -54,12 +54,12 @@ int listing_run(const char *member, const ListingOptions *options, const char *k
         all = listing_load(bus, member);
         if (!all)
                 return CLIENT_EXIT_FAILED;
-        if (options->json)
-                client_json_print(all);
-        else if (!options->quiet)
-                print(all);
         if (options->quiet)
                 print_keys(all, key);
+        else if (options->json)
+                client_json_print(all);
+        else
+                print(all);
         return 0;
 }
 

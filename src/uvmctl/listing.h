@@ -18,8 +18,8 @@ int listing_parse(const Verb *verb, int argc, char **argv, ListingOptions *ret);
 json_object *listing_load(sd_bus *bus, const char *member);
 
 /*
- * Prints what @member lists: as JSON, if quiet only what is under @key (behind the JSON if it is to be
- * both), else with @print. A status.
+ * Prints what @member lists: if quiet only what is under @key, whatever the format, else as JSON or with
+ * @print. A status.
  */
 int listing_run(const char *member, const ListingOptions *options, const char *key,
                 ListingPrint print);

@@ -66,7 +66,6 @@ static int list(int argc, char **argv)
                 r = verb_usage_error(&verb_network_list, "network list takes no arguments");
         if (r)
                 return r;
-        options.quiet = options.quiet && !options.json;
         return listing_run("ListNetworks", &options, "Name", print_networks);
 }
 

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "client/table.h"
 #include "uvmctl/each.h"
+#include "uvmctl/listing.h"
 #include "uvmctl/network_ports.h"
 #include "uvmctl/verbs.h"
 
@@ -187,23 +188,17 @@ static int sandbox_list(int argc, char **argv)
 {
         static const char *const heads[] = {"SANDBOX ID", "NAME",       "STATE", "REASON", "VCPUS",
                                             "MEMORY",     "CONTAINERS", "UNIT",  NULL};
-        static const struct option options[] = {
-                {"quiet", no_argument, NULL, 'q'},
-                {"format", required_argument, NULL, 'f'},
-                {0},
-        };
         _cleanup_(table_freep) Table *table = table_new(heads);
         Listing listing = {.table = table};
-        int option, json = 0;
+        ListingOptions options;
+        int r = listing_parse(&verb_sandbox_list, argc, argv, &options);
 
-        while ((option = getopt_long(argc, argv, "q", options, NULL)) >= 0) {
-                if (option == 'q')
-                        listing.quiet = true;
-                else if (option != 'f' || verb_parse_format(&verb_sandbox_list, optarg, &json))
-                        return verb_usage_error(&verb_sandbox_list,
-                                                "these options are not understood");
-        }
-        return list_objects(CLIENT_SANDBOX, &listing, json, list_sandbox);
+        if (r)
+                return r;
+        if (optind != argc)
+                return verb_usage_error(&verb_sandbox_list, "this takes no arguments");
+        listing.quiet = options.quiet;
+        return list_objects(CLIENT_SANDBOX, &listing, options.json, list_sandbox);
 }
 
 typedef int (*FindObject)(sd_bus *bus, Objects *objects, const char *name, Object *ret);
