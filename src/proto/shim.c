@@ -266,6 +266,8 @@ static void shim_codec_body(Codec *codec, ShimMessage *message)
                 return shim_codec_set_link(codec, &message->set_link);
         case SHIM_MEMORY:
                 return shim_codec_memory(codec, &message->memory);
+        case SHIM_VCPUS:
+                return codec_u32(codec, &message->vcpus.online);
         case SHIM_AGENT_REQUEST:
                 return shim_codec_agent_request(codec, &message->agent_request);
         case SHIM_ADD_PROCESS:

@@ -97,6 +97,7 @@ typedef enum ShimType {
         SHIM_PROCESS,
         SHIM_AGENT_EVENT,
         SHIM_MEMORY,
+        SHIM_VCPUS,
 } ShimType;
 
 /* waiting → created → starting → running ⇄ paused → stopping → stopped; each but waiting may go to
@@ -390,6 +391,11 @@ typedef struct ShimMemory {
         uint64_t actual;
 } ShimMemory;
 
+/* The guest has answered a SET_VCPUS behind its time, when nobody waited any more: what there is now. */
+typedef struct ShimVcpus {
+        uint32_t online;
+} ShimVcpus;
+
 /* The VMM's message CONTROL_STATS (src/proto/control.h) and the agent's AgentReply with the whole
  * machine's AgentStats, each as it came in. One is empty when that side can't answer. */
 typedef struct ShimStats {
@@ -438,6 +444,7 @@ typedef struct ShimMessage {
                 ShimProcess process;
                 ShimAgentEvent agent_event;
                 ShimMemory memory;
+                ShimVcpus vcpus;
         };
 } ShimMessage;
 

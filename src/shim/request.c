@@ -365,6 +365,7 @@ static void request_dispatch(Sandbox *sandbox, const ShimMessage *message, int *
         case SHIM_PROCESS:
         case SHIM_AGENT_EVENT:
         case SHIM_MEMORY:
+        case SHIM_VCPUS:
                 break;
         }
 }

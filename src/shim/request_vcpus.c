@@ -38,6 +38,15 @@ static void request_take_online(Request *request, const AgentReply *reply)
         agent_cpus_done(&cpus);
 }
 
+/* Who asked was told that there is no answer; what came of it after all has to be known. */
+static void request_tell_late(const Request *request)
+{
+        ShimMessage message = {.type = SHIM_VCPUS, .vcpus.online = request->value};
+
+        if (request->overdue)
+                link_send(&request->sandbox->link, &message);
+}
+
 static void request_on_cpus(AgentCall *call, int error, const uint8_t *payload, size_t size)
 {
         Request *request = CONTAINER_OF(call, Request, agent);
@@ -48,6 +57,7 @@ static void request_on_cpus(AgentCall *call, int error, const uint8_t *payload, 
         loop_timer_cancel(&request->limit);
         request_take_online(request, &reply);
         agent_reply_done(&reply);
+        request_tell_late(request);
         /* Late or not: both sides are to have the same. */
         if (error == 0 && request->vcpus < request->sandbox->vcpus &&
             request->value <= request->vcpus)

@@ -89,6 +89,9 @@ static void record(Fixture *fixture, const ShimMessage *message)
         case SHIM_PROCESS:
                 record_process(fixture, &message->process);
                 break;
+        case SHIM_VCPUS:
+                fixture->vcpus = message->vcpus.online;
+                break;
         case SHIM_MEMORY:
                 fixture->memory = message->memory;
                 break;

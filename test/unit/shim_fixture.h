@@ -32,6 +32,7 @@ typedef struct Fixture {
         uint8_t payload[SHIM_PAYLOAD_MAX];
         uint32_t replied;  /* its serial */
         ShimMemory memory; /* the last */
+        uint32_t vcpus;    /* the last that were told late */
 } Fixture;
 
 void fixture_start(Fixture *fixture);

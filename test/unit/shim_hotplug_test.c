@@ -268,11 +268,15 @@ static void test_too_late(void)
         unit_assert_int(kind_in(2), 0);
         fake_agent_reply_cpus(&agent, cpus_id, 0, 3);
         fake_agent_wait_ack(&agent);
+        unit_assert_int(vmm_stats().vcpus, 3);
+        unit_assert_int(fixture.vcpus, 3);
+        fixture.vcpus = 0;
         vcpus = send_vcpus(1);
         fake_agent_reply_cpus(&agent, asked_cpus(1), 0, 1);
         unit_assert_int(fixture_reply(&fixture, vcpus), 0);
         unit_assert_int(fixture.reply.value, 1);
         unit_assert_int(vmm_stats().vcpus, 1);
+        unit_assert_int(fixture.vcpus, 0); /* an answer in time is all that is told of it */
         finish();
 }
 

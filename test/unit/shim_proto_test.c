@@ -121,6 +121,7 @@ static void test_every_event(void)
                 {.type = SHIM_PROCESS,
                  .process = {9, SHIM_PROCESS_EXITED, 137, true, false, true, 1, 2}},
                 {.type = SHIM_MEMORY, .memory = {3, 1ULL << 30, 1ULL << 29}},
+                {.type = SHIM_VCPUS, .vcpus = {3}},
                 {.type = SHIM_AGENT_EVENT, .agent_event = {65, (const uint8_t *)"x", 1}},
         };
 
