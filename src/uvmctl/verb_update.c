@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "client/json.h"
 #include "client/late.h"
 #include "client/objects.h"
 #include "client/table.h"
@@ -16,6 +17,9 @@
 #include "uvmctl/verbs.h"
 
 #define UPDATE_THROTTLES_MAX 16
+
+/* What a machine needs of the host besides its guest's memory: monitor, shim, page tables. */
+#define UPDATE_OVERHEAD (4ULL << 20)
 
 typedef struct Update {
         uint64_t memory, milli_cpus;
@@ -152,6 +156,24 @@ static int update_vcpus(const Update *update, sd_bus *bus, const char *sandbox)
         return client_send_late(bus, message, "Changing the number of CPUs …", NULL);
 }
 
+/* The limit of the unit stays: whoever set it, by whatever means, may have meant it. */
+static void update_warn_of_limit(sd_bus *bus, const char *sandbox, uint64_t memory)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(json_object_putp) json_object *limits = NULL;
+        char has[TABLE_TEXT_MAX], may[TABLE_TEXT_MAX];
+        uint64_t max;
+
+        if (client_call(bus, sandbox, CLIENT_SANDBOX, "GetLimits", &reply, NULL))
+                return;
+        limits = client_json_read(reply);
+        max = limits ? (uint64_t)client_json_int(limits, "MemoryMax") : 0;
+        if (max && max < memory + UPDATE_OVERHEAD)
+                client_warn("its unit may have %s, and the guest alone has %s: the host ends the "
+                            "virtual machine when it uses that; see --memory-max",
+                            table_format_bytes(max, may), table_format_bytes(memory, has));
+}
+
 static int update_memory(const Update *update, sd_bus *bus, const char *sandbox)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL;
@@ -173,6 +195,7 @@ static int update_memory(const Update *update, sd_bus *bus, const char *sandbox)
                 return client_fail("uvmd's answer can't be read");
         fprintf(stderr, "The virtual machine has %s of memory now.\n",
                 table_format_bytes(actual, text));
+        update_warn_of_limit(bus, sandbox, actual);
         return 0;
 }
 
