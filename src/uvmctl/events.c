@@ -44,7 +44,7 @@ static const char *event_field(const Event *event, const char *key)
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++)
                 if (strcmp(fields[i].key, key) == 0)
-                        return fields[i].value ? fields[i].value : "";
+                        return fields[i].value;
         return "";
 }
 
@@ -70,6 +70,22 @@ bool event_filters_match(const EventFilters *filters, const Event *event)
         return true;
 }
 
+Event event_read(json_object *object)
+{
+        Event event = {
+                .usec = (uint64_t)client_json_int(object, "Time"),
+                .type = client_json_string(object, "Type"),
+                .action = client_json_string(object, "Event"),
+                .id = client_json_string(object, "Id"),
+                .name = client_json_string(object, "Name"),
+                .sandbox = client_json_string(object, "Sandbox"),
+                .container = client_json_string(object, "Container"),
+        };
+
+        json_object_object_get_ex(object, "Attributes", &event.attributes);
+        return event;
+}
+
 /* ------------------------------------------------------------------ output */
 
 static void print_clean(const char *text)
@@ -78,44 +94,47 @@ static void print_clean(const char *text)
                 putchar(iscntrl((unsigned char)*text) ? ' ' : *text);
 }
 
-static void print_text(const Event *event, uint64_t now)
+static void print_member(const char *key, const char *value)
 {
-        time_t seconds = (time_t)(now / USEC_PER_SEC);
+        if (!value || !value[0])
+                return;
+        putchar(' ');
+        print_clean(key);
+        putchar('=');
+        print_clean(value);
+}
+
+static void print_text(const Event *event)
+{
+        time_t seconds = (time_t)(event->usec / USEC_PER_SEC);
         char stamp[32];
         struct tm tm;
 
         strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-        printf("%s.%06uZ %s %s ", stamp, (unsigned)(now % USEC_PER_SEC), event->type,
+        printf("%s.%06uZ %s %s ", stamp, (unsigned)(event->usec % USEC_PER_SEC), event->type,
                event->action);
         print_clean(event->name);
-        if (event->sandbox && strcmp(event->sandbox, event->name) != 0) {
-                fputs(" sandbox=", stdout);
-                print_clean(event->sandbox);
-        }
-        if (event->container) {
-                fputs(" container=", stdout);
-                print_clean(event->container);
-        }
+        if (strcmp(event->sandbox, event->name) != 0)
+                print_member("sandbox", event->sandbox);
+        print_member("container", event->container);
         if (event->attributes) {
-                json_object_object_foreach (event->attributes, key, value) {
-                        printf(" %s=", key);
-                        print_clean(json_object_get_string(value));
-                }
+                json_object_object_foreach (event->attributes, key, value)
+                        print_member(key, json_object_get_string(value));
         }
         putchar('\n');
 }
 
 static void add_text(json_object *line, const char *key, const char *value)
 {
-        if (value)
+        if (value[0])
                 json_object_object_add(line, key, json_object_new_string(value));
 }
 
-static void print_json(const Event *event, uint64_t now)
+static void print_json(const Event *event)
 {
         _cleanup_(json_object_putp) json_object *line = json_object_new_object();
 
-        json_object_object_add(line, "Time", json_object_new_uint64(now));
+        json_object_object_add(line, "Time", json_object_new_uint64(event->usec));
         add_text(line, "Type", event->type);
         add_text(line, "Event", event->action);
         add_text(line, "Id", event->id);
@@ -128,15 +147,11 @@ static void print_json(const Event *event, uint64_t now)
                                                           JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-int event_print(Event *event, bool json)
+int event_print(const Event *event, bool json)
 {
-        uint64_t now = clock_realtime_usec();
-
         if (json)
-                print_json(event, now);
+                print_json(event);
         else
-                print_text(event, now);
-        json_object_put(event->attributes);
-        event->attributes = NULL;
+                print_text(event);
         return fflush(stdout) == 0 ? 0 : -errno;
 }

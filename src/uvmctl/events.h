@@ -3,17 +3,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client/json.h"
 #include "uvmctl/verbs.h"
 
-/* Everything but Time is text; attributes hold what belongs to the action. */
+/* All of it borrows from the object that it was read from. */
 typedef struct Event {
-        const char *type;   /* sandbox, container, process */
+        uint64_t usec;      /* CLOCK_REALTIME */
+        const char *type;   /* sandbox, container, process, network, image, volume */
         const char *action; /* create, start, exit, stopped … */
         const char *id, *name;
-        const char *sandbox, *container; /* names; NULL where it doesn't apply */
-        json_object *attributes;         /* owned; NULL: none */
+        const char *sandbox, *container; /* names; "" where it belongs to none */
+        json_object *attributes;         /* NULL: none */
 } Event;
 
 /* "KEY=VALUE" of --filter: equal keys are alternatives, different ones must all hold. */
@@ -28,5 +30,8 @@ typedef struct EventFilters {
 int event_filters_add(EventFilters *filters, const Verb *verb, char *text);
 bool event_filters_match(const EventFilters *filters, const Event *event);
 
-/* Prints a line, JSON or text, and flushes it; frees the attributes. 0, or -errno of the output. */
-int event_print(Event *event, bool json);
+/* One of GetEvents' (dbus/org.uvm1.Manager.xml). */
+Event event_read(json_object *object);
+
+/* Prints a line, JSON or text, and flushes it. 0, or -errno of the output. */
+int event_print(const Event *event, bool json);

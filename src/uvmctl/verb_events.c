@@ -1,9 +1,10 @@
 /*
- * uvmctl events: what happens, a line each. uvmd's signals say only what has changed: it is read then,
- * and compared with what was known before. Reading waits, and the signals that come meanwhile wait
- * behind it, so lines come in the order of the signals.
+ * uvmctl events: what happens, a line each. uvmd numbers events and keeps the last of them; its signal
+ * says that there are more, and they are read from the number on that was reached. So none is missed and
+ * none comes twice, whatever happens to uvmd meanwhile; what is too old to be kept is said to be lost.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,282 +12,118 @@
 #include <systemd/sd-event.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "client/bus.h"
+#include "client/when.h"
 #include "uvmctl/events.h"
-
-#define SANDBOX_PREFIX "/org/uvm1/sandbox/"
 
 typedef struct Events {
         sd_bus *bus;
         sd_event *event;
-        json_object *known; /* path → properties as last read */
+        uint64_t next;         /* the number of the last one that was read */
+        uint64_t since, until; /* CLOCK_REALTIME µs; 0: none, but from now on */
         EventFilters filters;
         int json;
-        int output; /* -errno once nobody reads */
+        bool no_stream;
+        int status;
 } Events;
 
-/* ------------------------------------------------------------------ objects */
+/* ------------------------------------------------------------------ reading */
 
-static json_object *known_get(Events *events, const char *path)
+static int events_print(Events *events, json_object *object)
 {
-        json_object *properties;
+        uint64_t usec = (uint64_t)client_json_int(object, "Time");
+        Event event = event_read(object);
+        int r;
 
-        return json_object_object_get_ex(events->known, path, &properties) ? properties : NULL;
+        if (usec < events->since || (events->until && usec >= events->until) ||
+            !event_filters_match(&events->filters, &event))
+                return 0;
+        r = event_print(&event, events->json);
+        /* Nobody reads any more. */
+        return r < 0 ? CLIENT_EXIT_FAILED : 0;
 }
 
-/* The properties of @path now, owned; NULL: it is gone already. */
-static json_object *read_now(Events *events, const char *path, ClientInterface interface)
+#define CALL_RETRIES 8
+
+/* An uvmd that ends before it answers is followed by one that has read its events: it is asked again. */
+static int events_call(Events *events, sd_bus_message **ret)
+{
+        for (unsigned i = 0;; i++) {
+                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+                int r = sd_bus_call_method(events->bus, "org.uvm1", CLIENT_MANAGER_PATH,
+                                           client_interface_name(CLIENT_MANAGER), "GetEvents",
+                                           &error, ret, "t", events->next);
+
+                if (r >= 0)
+                        return 0;
+                if (!sd_bus_error_is_set(&error))
+                        return client_fail_errno(r, "cannot call uvmd");
+                if (i == CALL_RETRIES || !client_error_is_restart(&error))
+                        return client_report(&error);
+        }
+}
+
+/* One answer's events. @ret_next is what to ask for then. */
+static int events_read_some(Events *events, uint64_t *ret_next)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(json_object_putp) json_object *list = NULL;
+        uint64_t lost;
+        int r = events_call(events, &reply);
 
-        if (sd_bus_call_method(events->bus, "org.uvm1", path, "org.freedesktop.DBus.Properties",
-                               "GetAll", &error, &reply, "s", client_interface_name(interface)) < 0)
-                return NULL;
-        return client_json_read(reply);
-}
-
-/* Of /org/uvm1/sandbox/ID/container/ID: the sandbox's, in a new string. */
-static char *sandbox_of(const char *path)
-{
-        const char *end = strchr(path + strlen(SANDBOX_PREFIX), '/');
-
-        return end ? strndup(path, (size_t)(end - path)) : strdup(path);
-}
-
-static const char *sandbox_name(Events *events, const char *path)
-{
-        _cleanup_(freep) char *sandbox = sandbox_of(path);
-        json_object *properties = sandbox ? known_get(events, sandbox) : NULL;
-
-        return client_json_string(properties, "Name");
-}
-
-/* ------------------------------------------------------------------ events */
-
-static void emit(Events *events, const char *path, const char *type, const char *action,
-                 json_object *properties, json_object *attributes)
-{
-        const char *last = strrchr(path, '/') + 1, *id = client_json_string(properties, "Id");
-        const char *name = client_json_string(properties, "Name");
-        json_object *container = known_get(events, client_json_string(properties, "Container"));
-        Event event = {
-                .type = type,
-                .action = action,
-                .id = id[0] ? id : last,
-                .name = name[0] ? name : last,
-                .sandbox = sandbox_name(events, path),
-                .container = container ? client_json_string(container, "Name") : NULL,
-                .attributes = attributes,
-        };
-        int r;
-
-        if (!event_filters_match(&events->filters, &event)) {
-                json_object_put(attributes);
-                return;
-        }
-        r = event_print(&event, events->json);
-        if (r < 0) {
-                events->output = r;
-                sd_event_exit(events->event, 0);
-        }
-}
-
-/* The named members of @properties that aren't empty. */
-static json_object *attributes_of(json_object *properties, const char *const *names)
-{
-        json_object *attributes = json_object_new_object(), *value;
-
-        for (; *names; names++)
-                if (json_object_object_get_ex(properties, *names, &value) &&
-                    (!json_object_is_type(value, json_type_string) ||
-                     json_object_get_string_len(value) > 0))
-                        json_object_object_add(attributes, *names, json_object_get(value));
-        return attributes;
-}
-
-static bool has_changed(json_object *before, json_object *now, const char *key)
-{
-        json_object *a = NULL, *b = NULL;
-
-        json_object_object_get_ex(before, key, &a);
-        json_object_object_get_ex(now, key, &b);
-        return !json_object_equal(a, b);
-}
-
-static void sandbox_changed(Events *events, const char *path, json_object *before, json_object *now)
-{
-        static const char *const ended[] = {"Reason", "ReasonText", NULL};
-        static const char *const sizes[] = {"VCPUs", "Memory", "MemoryActual", NULL};
-        static const char *const networks[] = {"Networks", NULL};
-        const char *state = client_json_string(now, "State");
-        bool is_end = strcmp(state, "stopped") == 0 || strcmp(state, "stopping") == 0;
-        bool resized = false;
-
-        if (has_changed(before, now, "State"))
-                emit(events, path, "sandbox", state, now,
-                     is_end ? attributes_of(now, ended) : NULL);
-        for (size_t i = 0; sizes[i]; i++)
-                resized |= has_changed(before, now, sizes[i]);
-        /* A guest that comes or goes changes what it has, and says so by its state. */
-        if (resized && strcmp(state, client_json_string(before, "State")) == 0)
-                emit(events, path, "sandbox", "resize", now, attributes_of(now, sizes));
-        if (has_changed(before, now, "Networks"))
-                emit(events, path, "sandbox", "network", now, attributes_of(now, networks));
-}
-
-static void task_changed(Events *events, const char *path, const char *type, json_object *before,
-                         json_object *now)
-{
-        static const char *const exit[] = {"ExitCode", "OOMKilled", NULL};
-        const char *state = client_json_string(now, "State");
-
-        if (!has_changed(before, now, "State"))
-                return;
-        if (strcmp(state, "running") == 0)
-                emit(events, path, type, "start", now, NULL);
-        else if (strcmp(state, "exited") == 0)
-                emit(events, path, type, "exit", now, attributes_of(now, exit));
-}
-
-static const char *type_of(ClientInterface interface)
-{
-        return interface == CLIENT_SANDBOX     ? "sandbox"
-               : interface == CLIENT_CONTAINER ? "container"
-                                               : "process";
-}
-
-/* Reads what changed; @is_new: it wasn't there before. */
-static void refresh(Events *events, const char *path, ClientInterface interface, bool is_new)
-{
-        json_object *before = json_object_get(known_get(events, path));
-        json_object *now = read_now(events, path, interface);
-
-        if (!now) {
-                json_object_put(before);
-                return;
-        }
-        json_object_object_add(events->known, path, now);
-        if (is_new && !before) {
-                static const char *const made[] = {"Image", "Labels", NULL};
-
-                emit(events, path, type_of(interface), "create", now, attributes_of(now, made));
-        } else if (interface == CLIENT_SANDBOX) {
-                sandbox_changed(events, path, before, now);
-        } else {
-                task_changed(events, path, type_of(interface), before, now);
-        }
-        json_object_put(before);
-}
-
-static void removed(Events *events, const char *path, ClientInterface interface)
-{
-        json_object *before = json_object_get(known_get(events, path));
-
-        if (before)
-                emit(events, path, type_of(interface), "remove", before, NULL);
-        json_object_object_del(events->known, path);
-        json_object_put(before);
-}
-
-/* ------------------------------------------------------------------ signals */
-
-static int interface_of(const char *name)
-{
-        for (int i = CLIENT_SANDBOX; i < CLIENT_INTERFACE_MAX_; i++)
-                if (strcmp(client_interface_name((ClientInterface)i), name) == 0)
-                        return i;
-        return -ENOENT;
-}
-
-static int on_interfaces(Events *events, sd_bus_message *signal, bool added)
-{
-        const char *path, *name;
-        int r = sd_bus_message_read(signal, "o", &path);
-
-        if (r >= 0)
-                r = sd_bus_message_enter_container(signal, 'a', added ? "{sa{sv}}" : "s");
-        if (r > 0 && added)
-                r = sd_bus_message_enter_container(signal, 'e', "sa{sv}");
-        if (r > 0)
-                r = sd_bus_message_read(signal, "s", &name);
-        if (r <= 0 || strncmp(path, SANDBOX_PREFIX, strlen(SANDBOX_PREFIX)) != 0)
-                return 0;
-        r = interface_of(name);
-        if (r >= 0 && added)
-                refresh(events, path, (ClientInterface)r, true);
-        else if (r >= 0)
-                removed(events, path, (ClientInterface)r);
-        return 0;
-}
-
-static int on_changed(Events *events, sd_bus_message *signal)
-{
-        const char *path = sd_bus_message_get_path(signal), *name;
-        int r = sd_bus_message_read(signal, "s", &name);
-
-        if (r <= 0 || strncmp(path, SANDBOX_PREFIX, strlen(SANDBOX_PREFIX)) != 0)
-                return 0;
-        r = interface_of(name);
-        if (r >= 0)
-                refresh(events, path, (ClientInterface)r, false);
-        return 0;
-}
-
-static int on_oom(Events *events, sd_bus_message *signal)
-{
-        static const char *const kills[] = {"OOMKills", NULL};
-        const char *path = sd_bus_message_get_path(signal);
-        json_object *now = read_now(events, path, CLIENT_CONTAINER);
-
-        if (now)
-                emit(events, path, "container", "oom", now, attributes_of(now, kills));
-        json_object_put(now);
-        return 0;
-}
-
-static int on_signal(sd_bus_message *signal, void *userdata, sd_bus_error *error)
-{
-        Events *events = userdata;
-        const char *member = sd_bus_message_get_member(signal);
-
-        if (strcmp(member, "InterfacesAdded") == 0)
-                return on_interfaces(events, signal, true);
-        if (strcmp(member, "InterfacesRemoved") == 0)
-                return on_interfaces(events, signal, false);
-        if (strcmp(member, "PropertiesChanged") == 0)
-                return on_changed(events, signal);
-        if (strcmp(member, "OutOfMemory") == 0)
-                return on_oom(events, signal);
-        return 0;
-}
-
-/* ------------------------------------------------------------------ the verb */
-
-/* What is there already, so that only what is new from now on is told. */
-static int events_load(Events *events)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL;
-        _cleanup_(json_object_putp) json_object *all = NULL;
-        int r;
-
-        if (sd_bus_message_new_method_call(events->bus, &message, "org.uvm1", CLIENT_MANAGER_PATH,
-                                           "org.freedesktop.DBus.ObjectManager",
-                                           "GetManagedObjects") < 0)
-                return client_fail("cannot call uvmd");
-        r = client_send(events->bus, message, &reply);
         if (r)
                 return r;
-        all = client_json_read(reply);
-        if (!all)
-                return CLIENT_EXIT_FAILED;
-        json_object_object_foreach (all, path, interfaces) {
-                json_object_object_foreach (interfaces, name, properties)
-                        if (interface_of(name) >= 0)
-                                json_object_object_add(events->known, path,
-                                                       json_object_get(properties));
+        list = client_json_read(reply);
+        if (!list || sd_bus_message_read(reply, "tt", ret_next, &lost) < 0)
+                return client_fail("uvmd's answer can't be read");
+        if (lost && events->next)
+                client_warn("%" PRIu64 " events are lost: they came faster than they were read",
+                            lost);
+        for (size_t i = 0; !r && i < json_object_array_length(list); i++)
+                r = events_print(events, json_object_array_get_idx(list, i));
+        return r;
+}
+
+static int events_read(Events *events)
+{
+        uint64_t next;
+        int r;
+
+        for (;;) {
+                r = events_read_some(events, &next);
+                if (r || next == events->next)
+                        return r;
+                /* Numbers that began anew are all new. */
+                events->next = next < events->next ? 0 : next;
         }
+}
+
+/* The newest that there is: what is told comes behind it. */
+static int events_skip(Events *events)
+{
+        events->next = UINT64_MAX;
+        return events_read_some(events, &events->next);
+}
+
+/* ------------------------------------------------------------------ waiting */
+
+static int on_new(sd_bus_message *signal, void *userdata, sd_bus_error *error)
+{
+        Events *events = userdata;
+        uint64_t last;
+
+        if (sd_bus_message_read(signal, "t", &last) < 0 || last == events->next)
+                return 0;
+        events->status = events_read(events);
+        if (events->status)
+                sd_event_exit(events->event, 0);
         return 0;
+}
+
+static int on_until(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        return sd_event_exit(((Events *)userdata)->event, 0);
 }
 
 static int events_open(Events *events)
@@ -305,45 +142,79 @@ static int events_open(Events *events)
                 r = sd_event_add_signal(events->event, NULL, SIGINT, NULL, NULL);
         if (r >= 0)
                 r = sd_event_add_signal(events->event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0 && events->until)
+                r = sd_event_add_time(events->event, NULL, CLOCK_REALTIME, events->until, 0,
+                                      on_until, events);
         if (r >= 0)
                 r = sd_bus_attach_event(events->bus, events->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
-                r = sd_bus_add_match(events->bus, NULL, "type='signal',sender='org.uvm1'",
-                                     on_signal, events);
+                r = sd_bus_add_match(events->bus, NULL,
+                                     "type='signal',sender='org.uvm1',path='" CLIENT_MANAGER_PATH
+                                     "',interface='org.uvm1.Manager',member='EventsNew'",
+                                     on_new, events);
         return r < 0 ? client_fail_errno(r, "cannot listen to uvmd") : 0;
+}
+
+/* ------------------------------------------------------------------ the verb */
+
+static int events_take(Events *events, int option)
+{
+        uint64_t now = clock_realtime_usec();
+
+        switch (option) {
+        case 'f':
+                return event_filters_add(&events->filters, &verb_events, optarg);
+        case 'F':
+                return verb_parse_format(&verb_events, optarg, &events->json);
+        case 's':
+        case 'u':
+                if (when_parse(optarg, now, option == 's' ? &events->since : &events->until) == 0)
+                        return 0;
+                return verb_usage_error(&verb_events,
+                                        "\"%s\" is no time such as 10m or 2026-01-31T12:00:00Z",
+                                        optarg);
+        case 'n':
+                events->no_stream = true;
+                return 0;
+        default:
+                return verb_usage_error(&verb_events, "these options are not understood");
+        }
+}
+
+static int events_parse(Events *events, int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"filter", required_argument, NULL, 'f'}, {"format", required_argument, NULL, 'F'},
+                {"since", required_argument, NULL, 's'},  {"until", required_argument, NULL, 'u'},
+                {"no-stream", no_argument, NULL, 'n'},    {0},
+        };
+        int option, r = 0;
+
+        while (!r && (option = getopt_long(argc, argv, "f:", options, NULL)) >= 0)
+                r = events_take(events, option);
+        if (!r && optind != argc)
+                r = verb_usage_error(&verb_events, "this takes no arguments");
+        return r;
 }
 
 static int events_verb(int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"filter", required_argument, NULL, 'f'},
-                {"format", required_argument, NULL, 'F'},
-                {0},
-        };
         Events events = {0};
-        int option, r = 0;
+        int r = events_parse(&events, argc, argv);
 
-        while (!r && (option = getopt_long(argc, argv, "f:", options, NULL)) >= 0) {
-                if (option == 'f')
-                        r = event_filters_add(&events.filters, &verb_events, optarg);
-                else if (option != 'F' || verb_parse_format(&verb_events, optarg, &events.json))
-                        r = verb_usage_error(&verb_events, "these options are not understood");
-        }
-        if (!r && optind != argc)
-                r = verb_usage_error(&verb_events, "this takes no arguments");
         if (r)
                 return r;
         signal(SIGPIPE, SIG_IGN);
-        events.known = json_object_new_object();
         r = events_open(&events);
-        if (!r)
-                r = events_load(&events);
-        if (!r && sd_event_loop(events.event) < 0)
+        if (!r && !events.since && !events.no_stream)
+                r = events_skip(&events);
+        else if (!r)
+                r = events_read(&events);
+        if (!r && !events.no_stream && sd_event_loop(events.event) < 0)
                 r = client_fail("cannot wait for events");
-        json_object_put(events.known);
         sd_bus_flush_close_unref(events.bus);
         sd_event_unref(events.event);
-        return r;
+        return r ? r : events.status;
 }
 
 const Verb verb_events = {
@@ -351,6 +222,10 @@ const Verb verb_events = {
         .arguments = "[OPTION…]",
         .summary = "print what happens, as it happens",
         .help = "  -f, --filter KEY=VALUE  only these: type, event, id, name, sandbox, container\n"
-                "      --format FORMAT     table, or json: an object a line\n",
+                "      --format FORMAT     table, or json: an object a line\n"
+                "      --since TIME        what has happened from then on, too: 10m, or\n"
+                "                          2026-01-31T12:00:00Z\n"
+                "      --until TIME        end then\n"
+                "      --no-stream         what has happened, and no more\n",
         .run = events_verb,
 };

@@ -12,6 +12,7 @@
 #include "uvmd/bus/emit.h"
 #include "uvmd/container_guest.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/spec.h"
@@ -114,6 +115,7 @@ int container_new(Container **ret, Sandbox *sandbox, const char *name, Container
                 container_free(container);
                 return r;
         }
+        event_task_new(&container->task);
         sandbox_save(sandbox);
         bus_emit_task_new(&container->task);
         *ret = container;
@@ -263,6 +265,7 @@ void container_on_oom(Container *container, uint64_t kills)
         container->oom_kills = kills;
         container_log_warning(container, "%s ran out of memory, %llu processes killed so far",
                               container->name, (unsigned long long)kills);
+        event_container_oom(container);
         bus_emit_container_oom(container);
 }
 

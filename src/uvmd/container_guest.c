@@ -13,6 +13,7 @@
 #include "uvmd/container_guest.h"
 #include "uvmd/container_limits.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/export.h"
 #include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
@@ -363,6 +364,7 @@ void container_remove(Container *container)
         if (container->stage == CONTAINER_PLUGGED || container->stage == CONTAINER_DELETING)
                 container_unplug(container);
         upper_remove(container);
+        event_container_removed(container);
         container_free(container);
         sandbox_save(sandbox);
 }

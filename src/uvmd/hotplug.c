@@ -8,6 +8,7 @@
 #include "uvmd/admission.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/journal.h"
 #include "uvmd/sandbox.h"
 
@@ -192,6 +193,7 @@ static void hotplug_settle(Sandbox *sandbox, int r, const sd_bus_error *error)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = TAKE_PTR(hotplug->memory_call);
 
         hotplug->limit = sd_event_source_disable_unref(hotplug->limit);
+        event_sandbox_resized(sandbox);
         sandbox_save(sandbox);
         bus_emit_sandbox_resized(sandbox);
         if (!call)
@@ -265,6 +267,7 @@ static void hotplug_check(Sandbox *sandbox)
 void hotplug_on_memory(Sandbox *sandbox, const ShimMemory *memory)
 {
         Hotplug *hotplug = &sandbox->hotplug;
+        uint64_t before = hotplug_memory(sandbox);
 
         if (hotplug->has_mem && memory->slot == hotplug->mem_slot)
                 hotplug->plugged = memory->actual;
@@ -272,6 +275,9 @@ void hotplug_on_memory(Sandbox *sandbox, const ShimMemory *memory)
                 hotplug->ballooned = memory->actual;
         else
                 return;
+        /* Of a change under way its end is told. */
+        if (!hotplug->memory_call && hotplug_memory(sandbox) != before)
+                event_sandbox_resized(sandbox);
         bus_emit_sandbox_resized(sandbox);
         hotplug_check(sandbox);
 }
@@ -416,5 +422,6 @@ void hotplug_on_guest_gone(Sandbox *sandbox)
         sd_bus_message_unref(hotplug->memory_call);
         sd_bus_message_unref(hotplug->vcpus_call);
         sd_event_source_disable_unref(hotplug->limit);
+        sd_event_source_disable_unref(hotplug->vcpus_limit);
         *hotplug = (Hotplug){};
 }

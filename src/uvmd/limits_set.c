@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/record.h"
 #include "uvmd/sandbox.h"
 
@@ -47,6 +48,7 @@ static int limits_keep(Sandbox *sandbox, UnitLimits *limits)
 {
         int r = options_merge(limits_options, limits_options_n, &sandbox->config.limits, limits);
 
+        event_sandbox_limits(sandbox);
         sandbox_save(sandbox);
         return r;
 }

@@ -14,6 +14,7 @@
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/manager_networks.h"
 #include "uvmd/bus/paths.h"
+#include "uvmd/events.h"
 #include "uvmd/manager.h"
 #include "uvmd/net/netns.h"
 #include "uvmd/net/network_worker.h"
@@ -53,6 +54,7 @@ Manager *manager_free(Manager *manager)
 
         if (!manager)
                 return NULL;
+        events_close(manager);
         HASH_ITER (hh, manager->sandboxes, sandbox, next)
                 sandbox_free(sandbox);
         bus_network_calls_free(manager);
@@ -61,6 +63,7 @@ Manager *manager_free(Manager *manager)
         image_store_close(manager->images);
         idranges_free(manager->ranges);
         bus_callers_free(manager);
+        sd_event_source_disable_unref(manager->events_new);
         sd_event_source_disable_unref(manager->idle);
         sd_event_source_disable_unref(manager->volume_wake);
         sd_bus_flush_close_unref(manager->bus);
@@ -216,7 +219,10 @@ static int manager_open_images(Manager *manager)
         if (asprintf(&path, "%s/images", manager->paths.state_dir) < 0)
                 return -ENOMEM;
         r = image_store_open(&manager->images, manager->event, path);
-        return r < 0 ? log_error_errno(r, "Can't open the images in %s", path) : 0;
+        if (r < 0)
+                return log_error_errno(r, "Can't open the images in %s", path);
+        r = events_open(manager);
+        return r < 0 ? log_error_errno(r, "Can't open the log of events") : 0;
 }
 
 int manager_start(Manager *manager)

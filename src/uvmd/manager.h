@@ -40,6 +40,8 @@ struct Manager {
         List network_calls;           /* see bus/manager_networks.c */
         struct Worker *network_sweep; /* takes back what is left of networks; NULL: nothing is */
         struct BusCallers *callers;   /* see bus/call.c */
+        struct EventLog *events;      /* NULL: it isn't opened yet, or closed again */
+        sd_event_source *events_new;  /* the signal that is due */
         sd_event_source *idle;
 };
 

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/journal.h"
 #include "uvmd/mount.h"
 #include "uvmd/mount_guest.h"
@@ -70,6 +71,10 @@ void mount_set_state(Mount *mount, MountState state)
                 volume_release(mount->volume, mount->cache);
         if (state == MOUNT_ABSENT)
                 mount->fd = fd_close(mount->fd);
+        if (state == MOUNT_MOUNTED && mount->state == MOUNT_MOUNTING)
+                event_mount(mount);
+        if (state == MOUNT_PLUGGED && mount->state == MOUNT_UNMOUNTING)
+                event_unmount(mount);
         mount->state = state;
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/process.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/spec.h"
@@ -54,6 +55,7 @@ int process_new(Process **ret, Container *container, TaskConfig *config, sd_bus_
                 process_free(process);
                 return -ENOMEM;
         }
+        event_task_new(&process->task);
         bus_emit_task_new(&process->task);
         *ret = process;
         return 0;

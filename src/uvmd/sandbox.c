@@ -17,6 +17,7 @@
 #include "uvmd/bus/hold.h"
 #include "uvmd/container_guest.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/journal.h"
 #include "uvmd/machined.h"
 #include "uvmd/record.h"
@@ -113,6 +114,7 @@ int sandbox_new(Sandbox **ret, Manager *manager, uint32_t owner, const char *nam
                                  strerror(-r));
         }
         sandbox_log_info(sandbox, "%s of uid %u, created", sandbox->name, owner);
+        event_sandbox_new(sandbox);
         *ret = sandbox;
         return 0;
 }
@@ -255,6 +257,8 @@ void sandbox_set_state(Sandbox *sandbox, SandboxState state)
         case SANDBOX_STATE_MAX_:
                 break;
         }
+        /* Before the record: an uvmd that is killed in between tells it twice rather than never. */
+        event_sandbox_state(sandbox);
         sandbox_save(sandbox);
         bus_emit_sandbox_changed(sandbox);
 }
@@ -281,8 +285,11 @@ void sandbox_forget(Sandbox *sandbox)
         List stop_calls = LIST_INIT(stop_calls);
         Container *container, *next;
 
-        HASH_ITER (hh, sandbox->containers, container, next)
+        HASH_ITER (hh, sandbox->containers, container, next) {
+                event_container_removed(container);
                 upper_remove(container);
+        }
+        event_sandbox_removed(sandbox);
         network_forget(sandbox);
         bus_move_calls(&stop_calls, &sandbox->stop_calls);
         bus_emit_sandbox_removed(sandbox);

@@ -12,6 +12,7 @@
 #include "uvmd/bus/emit.h"
 #include "uvmd/bus/hold.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/strv.h"
 #include "uvmd/task.h"
@@ -361,7 +362,11 @@ int task_signal(Task *task, int number, sd_bus_message *call, sd_bus_error *erro
                 return r;
         task_agent_id(task, process);
         r = agent_signal_encode(&request, payload, sizeof(payload), &size);
-        return r < 0 ? r : task_request(task, AGENT_REQUEST_SIGNAL, payload, size, call);
+        if (r >= 0)
+                r = task_request(task, AGENT_REQUEST_SIGNAL, payload, size, call);
+        if (r >= 0)
+                event_task_signal(task, number);
+        return r;
 }
 
 int task_resize(Task *task, uint32_t rows, uint32_t columns, sd_bus_message *call,
@@ -399,6 +404,7 @@ void task_run(Task *task, uint64_t started)
                 return;
         task->state = TASK_RUNNING;
         task->started = started ?: clock_realtime_usec();
+        event_task_started(task);
         sandbox_save(task->sandbox);
         bus_emit_task_changed(task);
         task_answer_start(task, 0, NULL);
@@ -425,6 +431,7 @@ void task_exit(Task *task, int code, bool oom, uint64_t finished)
         task->code = code;
         task->oom = oom;
         task->finished = finished ?: clock_realtime_usec();
+        event_task_exited(task);
         sandbox_save(task->sandbox);
         task_acknowledge(task);
         task_answer_start(task, 0, NULL);

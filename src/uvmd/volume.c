@@ -15,6 +15,7 @@
 #include "base/parse.h"
 #include "uvmd/bus/hold.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/image/walk.h"
 #include "uvmd/jsonfile.h"
 #include "uvmd/options.h"
@@ -157,6 +158,7 @@ int volume_new(Volume **ret, Manager *manager, uint32_t owner, const char *name,
                                  strerror(-r));
         }
         log_info("Volume %s: created", volume->key);
+        event_volume(volume, "create");
         *ret = volume;
         return 0;
 }
@@ -237,6 +239,7 @@ int volume_remove(Volume *volume)
         if (rename(path, away) < 0 && errno != ENOENT)
                 return errno_neg();
         log_info("Volume %s: removed", volume->key);
+        event_volume(volume, "remove");
         volume_remove_owner(volume);
         volume_free(volume);
         r = volume_sweep(manager, away);

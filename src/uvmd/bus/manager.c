@@ -9,11 +9,13 @@
 #include "uvmd/bus/bus.h"
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/emit.h"
+#include "uvmd/bus/events.h"
 #include "uvmd/bus/manager_networks.h"
 #include "uvmd/bus/networks.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/volumes.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/firmware_copy.h"
 #include "uvmd/image/importer.h"
 #include "uvmd/strv.h"
@@ -240,10 +242,13 @@ static int remove_image(BusCall *call, void *object, sd_bus_error *error)
                                  "%u containers use the image \"%s\"; remove them first, or force "
                                  "its removal.",
                                  image->n_users, name);
+        event_image(call->manager, image, "remove");
         image_remove(image);
         return sd_bus_reply_method_return(call->message, NULL);
 }
 BUS_METHOD(remove_image, BUS_ACTION_CREATE, bus_find_manager, userdata)
+
+BUS_METHOD(bus_get_events, BUS_ACTION_READ, bus_find_manager, userdata)
 
 BUS_METHOD(bus_list_networks, BUS_ACTION_READ, bus_find_manager, userdata)
 BUS_METHOD(bus_create_network, BUS_ACTION_CREATE, bus_find_manager, userdata)
@@ -286,6 +291,9 @@ const sd_bus_vtable bus_manager_vtable[] = {
         METHOD("ListVolumes", NULL, NO_NAMES, "aa{sv}", SD_BUS_PARAM(volumes), bus_list_volumes),
         METHOD("RemoveVolume", "sb", SD_BUS_PARAM(name) SD_BUS_PARAM(force), NULL, NO_NAMES,
                bus_remove_volume),
+        METHOD("GetEvents", "t", SD_BUS_PARAM(after), "aa{sv}tt",
+               SD_BUS_PARAM(events) SD_BUS_PARAM(next) SD_BUS_PARAM(lost), bus_get_events),
+        SD_BUS_SIGNAL_WITH_NAMES("EventsNew", "t", SD_BUS_PARAM(last), 0),
         SD_BUS_SIGNAL_WITH_NAMES("SandboxNew", "o", SD_BUS_PARAM(sandbox), 0),
         SD_BUS_SIGNAL_WITH_NAMES("SandboxRemoved", "o", SD_BUS_PARAM(sandbox), 0),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),

@@ -244,6 +244,12 @@ static void image_store_visit(ImageStore *store, const char *name)
                 log_error_errno(r, "Can't read the image %s/%s", store->path, name);
 }
 
+void image_store_watch(ImageStore *store, ImageHandler on_import, void *userdata)
+{
+        store->on_import = on_import;
+        store->userdata = userdata;
+}
+
 int image_store_open(ImageStore **ret, sd_event *event, const char *path)
 {
         ImageStore *store = calloc(1, sizeof(*store));

@@ -60,6 +60,10 @@ Image *image_store_find(ImageStore *store, const char *name);
 /* All of them: HASH_ITER(hh, …) over it. */
 Image *image_store_all(ImageStore *store);
 
+/* Calls @on_import for each image that is imported from now on. */
+typedef void (*ImageHandler)(void *userdata, const Image *image);
+void image_store_watch(ImageStore *store, ImageHandler on_import, void *userdata);
+
 /* A container begins and ends to use an image. */
 void image_use(Image *image);
 void image_unuse(Image *image);

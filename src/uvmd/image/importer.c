@@ -166,6 +166,8 @@ static void importer_on_done(void *userdata, int r, const sd_bus_error *error,
                 image_take_name(image);
                 image_store_collect(store);
                 log_info("Image %s (%s): imported", image->id, image->name);
+                if (store->on_import)
+                        store->on_import(store->userdata, image);
                 sd_bus_reply_method_return(importer->call, "s", image->id);
         }
         importer_free(importer);

@@ -11,6 +11,8 @@ struct ImageStore {
         int fd;
         Image *images;      /* hash by id */
         unsigned n_workers; /* imports and removals under way */
+        ImageHandler on_import;
+        void *userdata;
 };
 
 /* Reads ID/image.json and adds the image. 0, -EBADMSG, -errno. */

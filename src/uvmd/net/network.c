@@ -10,6 +10,7 @@
 #include "uvmd/boot.h"
 #include "uvmd/bus/emit.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/journal.h"
 #include "uvmd/net/monitor.h"
 #include "uvmd/net/netns.h"
@@ -406,6 +407,7 @@ void network_on_failure(Sandbox *sandbox, const char *name, int r, const sd_bus_
 
 void network_on_nic(const Nic *nic)
 {
+        event_nic(nic);
         bus_emit_sandbox_networks(nic->sandbox);
 }
 
@@ -413,6 +415,7 @@ void network_on_nic_gone(Nic *nic)
 {
         Sandbox *sandbox = nic->sandbox;
 
+        event_nic_gone(nic);
         sandbox_log_info(sandbox, "network device %s is gone", nic->network.name);
         sandbox_save(sandbox);
         /* Its interface may have come back meanwhile. */
