@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "uvmd/container_limits.h"
 #include "uvmd/errors.h"
+#include "uvmd/events.h"
 #include "uvmd/record.h"
 #include "uvmd/sandbox.h"
 #include "uvmd/spec.h"
@@ -27,19 +28,49 @@ static char *disk_serial(Container *container, const char *place, char root[UPPE
         return mount && mount->kind == MOUNT_BLOCK ? mount->tag : NULL;
 }
 
-static AgentIoLimit *disk_limit(ContainerDisks *disks, char *serial)
+/* Whether it is on its way only: its own arrival sees to its limits. */
+static bool disk_is_missing(const Container *container, const char *place)
 {
-        AgentIoLimit *grown;
+        const Mount *mount = mount_find(container, place);
 
+        return mount && (mount->state < MOUNT_PLUGGED || mount->state > MOUNT_UNMOUNTING);
+}
+
+static AgentIoLimit *disk_limit_find(ContainerDisks *disks, const char *serial)
+{
         for (uint32_t i = 0; i < disks->n_limits; i++)
                 if (strcmp(disks->limits[i].serial, serial) == 0)
                         return &disks->limits[i];
+        return NULL;
+}
+
+static AgentIoLimit *disk_limit(ContainerDisks *disks, char *serial)
+{
+        AgentIoLimit *grown = disk_limit_find(disks, serial);
+
+        if (grown)
+                return grown;
         grown = reallocarray(disks->limits, disks->n_limits + 1, sizeof(*grown));
         if (!grown)
                 return NULL;
         disks->limits = grown;
         grown[disks->n_limits] = (AgentIoLimit){.serial = serial};
         return &grown[disks->n_limits++];
+}
+
+/* What is said of a place goes before what is said of all, each kind of limit by itself. */
+static void disks_inherit(ContainerDisks *disks)
+{
+        const AgentIoLimit *all = disk_limit_find(disks, "");
+
+        for (uint32_t i = 0; all && i < disks->n_limits; i++) {
+                AgentIoLimit *limit = &disks->limits[i];
+
+                limit->read_bytes = limit->read_bytes ?: all->read_bytes;
+                limit->write_bytes = limit->write_bytes ?: all->write_bytes;
+                limit->read_ops = limit->read_ops ?: all->read_ops;
+                limit->write_ops = limit->write_ops ?: all->write_ops;
+        }
 }
 
 void container_disks_done(ContainerDisks *disks)
@@ -64,13 +95,18 @@ int container_disks_find(Container *container, ContainerDisks *ret)
                 for (size_t j = 0; j < kinds[i].list->n; j++) {
                         const OptionListItem *item = &kinds[i].list->items[j];
                         char *serial = disk_serial(container, item->name, ret->root);
-                        AgentIoLimit *limit = serial ? disk_limit(ret, serial) : NULL;
+                        AgentIoLimit *limit = NULL;
 
+                        if (serial && disk_is_missing(container, item->name))
+                                continue;
+                        if (serial)
+                                limit = disk_limit(ret, serial);
                         if (serial && !limit)
                                 return -ENOMEM;
                         if (limit)
                                 *(uint64_t *)((char *)limit + kinds[i].offset) = item->values[0];
                 }
+        disks_inherit(ret);
         return 0;
 }
 
@@ -112,8 +148,7 @@ static int limits_copy(const ContainerLimits *from, ContainerLimits *into)
         return r;
 }
 
-static int container_limits_ask(Container *container, ShimReplyHandler handler,
-                                ContainerLimitsCall *call)
+int container_limits_apply(Container *container, ShimReplyHandler handler, void *userdata)
 {
         _cleanup_(container_disks_done) ContainerDisks disks = {};
         _cleanup_(freep) uint8_t *payload = malloc(SHIM_PAYLOAD_MAX);
@@ -128,8 +163,17 @@ static int container_limits_ask(Container *container, ShimReplyHandler handler,
                 r = agent_update_encode(&update, payload, SHIM_PAYLOAD_MAX, &size);
         if (r >= 0)
                 r = sandbox_ask_agent(container->task.sandbox, AGENT_REQUEST_UPDATE, 0, payload,
-                                      size, handler, call);
+                                      size, handler, userdata);
         return r;
+}
+
+bool container_limits_have_disks(const Container *container)
+{
+        const ContainerLimits *limits = &container->config.limits;
+
+        return limits->io_read_bandwidth.n + limits->io_write_bandwidth.n + limits->io_read_iops.n +
+                       limits->io_write_iops.n >
+               0;
 }
 
 static void container_on_limits(void *userdata, int r, const ShimReply *reply)
@@ -157,7 +201,7 @@ static void container_on_limits(void *userdata, int r, const ShimReply *reply)
         sandbox_save(sandbox);
         /* It may have done part of it. */
         if (sandbox->state == SANDBOX_RUNNING && container->stage == CONTAINER_READY)
-                container_limits_ask(container, NULL, NULL);
+                container_limits_apply(container, NULL, NULL);
 }
 
 static int container_limits_check(Container *container, const ContainerLimits *limits,
@@ -202,12 +246,13 @@ int container_limits_set(Container *container, ContainerLimits *limits, sd_bus_m
         /* "No limit" is what a container has that was given none. */
         options_tidy(container_limits_options, container_limits_options_n,
                      &container->config.limits);
+        event_container_limits(container);
         sandbox_save(sandbox);
         if (r < 0)
                 return r;
         if (container->stage != CONTAINER_READY || sandbox->state != SANDBOX_RUNNING)
                 return sd_bus_reply_method_return(message, NULL);
-        r = container_limits_ask(container, container_on_limits, call);
+        r = container_limits_apply(container, container_on_limits, call);
         if (r >= 0)
                 TAKE_PTR(call);
         return r;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/boot.h"
+#include "uvmd/container_limits.h"
 #include "uvmd/errors.h"
 #include "uvmd/journal.h"
 #include "uvmd/mount.h"
@@ -256,6 +257,26 @@ static void mount_on_mounted(void *userdata, int r, const ShimReply *reply)
         mount_pass_on(container);
 }
 
+/* A disk's limits hold before the container sees it. */
+static void mount_on_limited(void *userdata, int r, const ShimReply *reply)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        Mount *mount = userdata;
+        uint8_t code;
+
+        if (!reply || r == -ECANCELED)
+                return;
+        if (r >= 0)
+                r = task_read_answer(reply, "The limits of the disk", &code, &error);
+        if (r >= 0)
+                r = mount_ask(mount, AGENT_REQUEST_MOUNT, mount_on_mounted);
+        if (r >= 0)
+                return;
+        mount_set_state(mount, MOUNT_PLUGGED);
+        mount_fail(mount, r, &error);
+        mount_pass_on(mount->container);
+}
+
 /* It stays: the guest doesn't let it go. */
 static void mount_keep(Mount *mount, int r, sd_bus_error *error)
 {
@@ -336,7 +357,10 @@ static int mount_enter(Mount *mount)
         if (container->stage == CONTAINER_CREATING)
                 return 0;
         if (container->stage == CONTAINER_READY && container->task.state != TASK_EXITED) {
-                r = mount_ask(mount, AGENT_REQUEST_MOUNT, mount_on_mounted);
+                if (mount->kind == MOUNT_BLOCK && container_limits_have_disks(container))
+                        r = container_limits_apply(mount->container, mount_on_limited, mount);
+                else
+                        r = mount_ask(mount, AGENT_REQUEST_MOUNT, mount_on_mounted);
                 if (r >= 0)
                         mount_set_state(mount, MOUNT_MOUNTING);
                 return r;
