@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
 
@@ -28,6 +29,8 @@ typedef struct Hotplug {
         uint64_t plug_target, balloon_target;
         sd_bus_message *vcpus_call, *memory_call; /* that wait */
         sd_event_source *limit;                   /* of the memory call */
+        sd_event_source *vcpus_limit;
+        bool vcpus_asked; /* the shim has not answered yet, whether somebody waits or not */
         uint64_t distance;                        /* how far it was from its end, at best */
 } Hotplug;
 
@@ -41,6 +44,9 @@ void hotplug_on_launched(Sandbox *sandbox);
 void hotplug_adopt(Sandbox *sandbox);
 
 void hotplug_on_memory(Sandbox *sandbox, const ShimMemory *memory);
+
+/* A guest that was given up has changed its vCPUs after all. */
+void hotplug_on_vcpus(Sandbox *sandbox, uint32_t online);
 
 /* The guest is gone: who waits is told, a next one boots with what is wanted. */
 void hotplug_on_guest_gone(Sandbox *sandbox);

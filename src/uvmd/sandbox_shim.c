@@ -128,6 +128,9 @@ static void sandbox_on_message(void *userdata, const ShimMessage *message)
         case SHIM_MEMORY:
                 hotplug_on_memory(sandbox, &message->memory);
                 break;
+        case SHIM_VCPUS:
+                hotplug_on_vcpus(sandbox, message->vcpus.online);
+                break;
         case SHIM_AGENT_EVENT:
                 sandbox_on_agent_event(sandbox, &message->agent_event);
                 break;

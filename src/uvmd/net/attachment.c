@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
 #include "uvmd/journal.h"
@@ -12,6 +13,10 @@
 #include "uvmd/net/network_guest.h"
 #include "uvmd/net/ports.h"
 #include "uvmd/sandbox.h"
+
+/* How long a caller waits for the guest. The shim gives it less for each step: this is for a machine that
+ * stands still as a whole. */
+#define ATTACHMENT_LIMIT_USEC (25 * USEC_PER_SEC)
 
 ENUM_TABLE(attachment_state, AttachmentState, ATTACHMENT_STATE_MAX_)
 = {
@@ -122,6 +127,7 @@ NetworkAttachment *attachment_free(NetworkAttachment *attachment)
         if (!attachment)
                 return NULL;
         attachment_answer(attachment);
+        sd_event_source_disable_unref(attachment->limit);
         list_remove(&attachment->link);
         worker_free(attachment->worker);
         network_config_done(&attachment->config);
@@ -137,6 +143,7 @@ void attachment_answer(NetworkAttachment *attachment)
 {
         sd_bus_message *call = TAKE_PTR(attachment->call);
 
+        attachment->limit = sd_event_source_disable_unref(attachment->limit);
         if (!call)
                 return;
         if (attachment->failure < 0)
@@ -146,6 +153,38 @@ void attachment_answer(NetworkAttachment *attachment)
         else
                 sd_bus_reply_method_return(call, "s", attachment->config.interface);
         sd_bus_message_unref(call);
+}
+
+static int attachment_on_limit(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        NetworkAttachment *attachment = userdata;
+        const char *name = attachment->config.interface;
+
+        attachment->failure = -ETIMEDOUT;
+        if (attachment->goal == ATTACHMENT_NEW)
+                error_set(&attachment->error, -ETIMEDOUT, ERROR_TIMEOUT,
+                          "The guest doesn't answer. The network device %s is taken away when it "
+                          "does, or when the sandbox stops.",
+                          name);
+        else
+                error_set(&attachment->error, -ETIMEDOUT, ERROR_TIMEOUT,
+                          "The guest doesn't answer. The network device %s goes when it does, or "
+                          "when the sandbox stops.",
+                          name);
+        attachment_answer(attachment);
+        attachment->goal = ATTACHMENT_GONE;
+        sandbox_save(attachment->sandbox);
+        attachment_continue(attachment);
+        return 0;
+}
+
+static void attachment_limit(NetworkAttachment *attachment)
+{
+        if (!attachment->call || attachment->limit)
+                return;
+        sd_event_add_time_relative(attachment->sandbox->manager->event, &attachment->limit,
+                                   CLOCK_MONOTONIC, clock_limit_usec(ATTACHMENT_LIMIT_USEC), 0,
+                                   attachment_on_limit, attachment);
 }
 
 /* A new one goes; one of the sandbox's own fails its start. */
@@ -229,6 +268,8 @@ static void attachment_settle(NetworkAttachment *attachment)
                               "The network \"%s\" has no interface \"%s\" that a guest can have.",
                               attachment->config.network, attachment->config.interface);
                 attachment_fail(attachment, r, &error);
+        } else {
+                attachment_limit(attachment);
         }
 }
 
@@ -239,6 +280,7 @@ static void attachment_withdraw(NetworkAttachment *attachment)
 
         if (nic)
                 nic_update(nic, NULL);
+        attachment_limit(attachment);
         if (!network_find_nic(attachment->sandbox, attachment->config.interface))
                 attachment_detach(attachment);
 }

@@ -112,7 +112,8 @@ struct NetworkAttachment {
         Worker *worker;       /* the kind's; freed with the attachment */
         json_object *result;  /* the kind's: what it wants to know again; recorded. NULL: nothing */
         sd_bus_message *call; /* AttachNetwork or DetachNetwork, waiting */
-        int failure;          /* why a new one goes: 0 or -errno, with @error */
+        sd_event_source *limit; /* of the call, once it waits for the guest */
+        int failure;            /* why a new one goes: 0 or -errno, with @error */
         sd_bus_error error;
 };
 
