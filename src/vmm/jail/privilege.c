@@ -94,18 +94,6 @@ static int jail_set_capabilities(uint64_t mask)
         return syscall(SYS_capset, &header, data) < 0 ? errno_neg() : 0;
 }
 
-/*
- * The threads of this process, all that there will ever be, run on the siblings of one core with each
- * other and with nothing else that has a cookie: no other guest watches this one by what they share in a
- * core. -ENODEV: no core of this machine has siblings; -EINVAL: its kernel can't schedule so.
- */
-static int jail_core_schedule(void)
-{
-        if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) == 0)
-                return 0;
-        return errno == ENODEV || errno == EINVAL ? 0 : errno_neg();
-}
-
 int jail_privilege_drop(const JailConfig *config, const char **ret_step)
 {
         uint64_t mask = jail_capability_mask();
@@ -113,10 +101,8 @@ int jail_privilege_drop(const JailConfig *config, const char **ret_step)
 
         *ret_step = "set resource limits";
         r = jail_limit_all(config);
-        if (r < 0)
-                return r;
-        *ret_step = "have cores for this process alone";
-        r = jail_core_schedule();
+        if (r >= 0)
+                r = jail_core_schedule(ret_step);
         if (r < 0)
                 return r;
         *ret_step = "drop capabilities";
