@@ -30,8 +30,8 @@ typedef struct Hotplug {
         sd_bus_message *vcpus_call, *memory_call; /* that wait */
         sd_event_source *limit;                   /* of the memory call */
         sd_event_source *vcpus_limit;
-        bool vcpus_asked; /* the shim has not answered yet, whether somebody waits or not */
-        uint64_t distance;                        /* how far it was from its end, at best */
+        bool vcpus_asked;  /* the shim has not answered yet, whether somebody waits or not */
+        uint64_t distance; /* how far it was from its end, at best */
 } Hotplug;
 
 /* What the next guest may come to have; with it LAUNCH is filled. */

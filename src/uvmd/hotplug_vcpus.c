@@ -121,8 +121,8 @@ int hotplug_set_vcpus(Sandbox *sandbox, uint32_t vcpus, sd_bus_message *call, sd
         if (r >= 0)
                 r = shim_link_request(sandbox->link, &message, NULL, 0, vcpus_on_set, sandbox);
         if (r < 0) {
-                sandbox->hotplug.vcpus_limit =
-                        sd_event_source_disable_unref(sandbox->hotplug.vcpus_limit);
+                sandbox->hotplug.vcpus_limit = sd_event_source_disable_unref(
+                        sandbox->hotplug.vcpus_limit);
                 return r;
         }
         sandbox->hotplug.vcpus_asked = true;
