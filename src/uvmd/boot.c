@@ -202,35 +202,43 @@ static void boot_on_rng_reply(void *userdata, int r, const ShimReply *reply)
                 boot_on_refusal(sandbox, r, reply, "adding the random number device");
 }
 
-/* Boots once every container that is meant to be there has its device. */
-void boot_continue(Sandbox *sandbox)
+static void boot_continue_containers(Sandbox *sandbox)
+{
+        Container *container, *next;
+
+        HASH_ITER (hh, sandbox->containers, container, next)
+                container_continue(container);
+}
+
+/* Once every container that is meant to be there has its device. */
+static void boot_boot(Sandbox *sandbox)
 {
         ShimMessage message = {.type = SHIM_BOOT};
         Container *container, *next;
         int r;
 
-        if (sandbox->state != SANDBOX_STARTING || !sandbox->launched || sandbox->booted ||
-            network_is_moving(sandbox))
-                return;
         HASH_ITER (hh, sandbox->containers, container, next)
                 if (container->stage == CONTAINER_EXPORTING ||
                     container->stage == CONTAINER_PLUGGING || mounts_are_moving(container) ||
                     upper_is_moving(container))
                         return;
-        sandbox->booted = true;
+        sandbox->boot = SANDBOX_BOOT_BOOTED;
         r = shim_link_request(sandbox->link, &message, NULL, 0, boot_on_boot_reply, sandbox);
         if (r < 0) {
                 sandbox_fail(sandbox, r, NULL);
                 return;
         }
-        /* In this order the agent does what it is asked: containers find their network. */
         network_continue(sandbox);
-        r = network_send_resolver(sandbox);
-        if (r < 0)
-                sandbox_log_error_errno(sandbox, r, "can't tell its name servers");
-        HASH_ITER (hh, sandbox->containers, container, next)
-                if (container->stage == CONTAINER_PLUGGED)
-                        container_continue(container);
+        boot_continue_containers(sandbox);
+}
+
+/* The agent is there and has taken the network: containers may start. */
+static void boot_finish(Sandbox *sandbox)
+{
+        if (!network_is_ready(sandbox))
+                return;
+        sandbox_set_state(sandbox, SANDBOX_RUNNING);
+        boot_continue_containers(sandbox);
 }
 
 static void boot_on_launch_reply(void *userdata, int r, const ShimReply *reply)
@@ -248,7 +256,7 @@ static void boot_on_launch_reply(void *userdata, int r, const ShimReply *reply)
                 boot_on_refusal(sandbox, r, reply, "uvm-vmm");
                 return;
         }
-        sandbox->launched = true;
+        sandbox->boot = SANDBOX_BOOT_PLUGGING;
         r = shim_link_request(sandbox->link, &message, NULL, 0, boot_on_rng_reply, sandbox);
         if (r < 0) {
                 sandbox_fail(sandbox, r, NULL);
@@ -272,16 +280,22 @@ static void boot_copy(char *into, size_t size, const char *from)
 /* What the board and the monitor's user namespace must be like: neither changes while it runs. */
 static void boot_plan(Sandbox *sandbox)
 {
-        unsigned slots = BOOT_SLOTS_BASE + BOOT_SLOTS_SPARE + network_plan_slots(sandbox);
         Container *container, *next;
 
         sandbox->identity = false;
         hotplug_plan(sandbox);
-        HASH_ITER (hh, sandbox->containers, container, next) {
-                slots += 1 + upper_is_wanted(container) + mounts_count_directories(container);
+        HASH_ITER (hh, sandbox->containers, container, next)
                 sandbox->identity = sandbox->identity || mounts_need_identity(container);
-        }
-        sandbox->slots = MIN(slots, BOOT_SLOTS_MAX);
+}
+
+static unsigned boot_count_slots(const Sandbox *sandbox)
+{
+        unsigned slots = BOOT_SLOTS_BASE + BOOT_SLOTS_SPARE + network_plan_slots(sandbox);
+        Container *container, *next;
+
+        HASH_ITER (hh, sandbox->containers, container, next)
+                slots += 1 + upper_is_wanted(container) + mounts_count_directories(container);
+        return MIN(slots, BOOT_SLOTS_MAX);
 }
 
 static void boot_fill_launch(const Sandbox *sandbox, ShimLaunch *launch)
@@ -306,7 +320,7 @@ static void boot_fill_launch(const Sandbox *sandbox, ShimLaunch *launch)
         snprintf(launch->owner, sizeof(launch->owner), "%u", sandbox->owner);
 }
 
-static int boot_launch(Sandbox *sandbox)
+static int boot_send_launch(Sandbox *sandbox)
 {
         ShimMessage message = {.type = SHIM_LAUNCH};
         _cleanup_(freep) char *path = rundir_path(sandbox->manager->paths.run_dir, sandbox->id,
@@ -319,6 +333,7 @@ static int boot_launch(Sandbox *sandbox)
         directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (directory < 0)
                 return errno_neg();
+        sandbox->slots = boot_count_slots(sandbox);
         boot_fill_launch(sandbox, &message.launch);
         r = shim_link_request(sandbox->link, &message,
                               (const int[]){directory, sandbox->kvm, sandbox->firmware},
@@ -328,6 +343,19 @@ static int boot_launch(Sandbox *sandbox)
         return r;
 }
 
+/* Slots can't be added later: a namespace that was given is looked at before. */
+static void boot_launch(Sandbox *sandbox)
+{
+        int r;
+
+        if (network_is_counting(sandbox))
+                return;
+        sandbox->boot = SANDBOX_BOOT_LAUNCHED;
+        r = boot_send_launch(sandbox);
+        if (r < 0)
+                sandbox_fail(sandbox, r, NULL);
+}
+
 static void boot_on_scope(void *userdata, int r, const sd_bus_error *error)
 {
         Sandbox *sandbox = userdata;
@@ -335,10 +363,11 @@ static void boot_on_scope(void *userdata, int r, const sd_bus_error *error)
         if (sandbox->state != SANDBOX_STARTING)
                 return;
         sandbox->phases[SANDBOX_PHASE_SCOPE] = clock_now_usec();
-        if (r >= 0)
-                r = boot_launch(sandbox);
+        sandbox->boot = SANDBOX_BOOT_SCOPED;
         if (r < 0)
                 sandbox_fail(sandbox, r, error);
+        else
+                boot_continue(sandbox);
 }
 
 static int boot_make_scope(Sandbox *sandbox)
@@ -357,6 +386,27 @@ static int boot_make_scope(Sandbox *sandbox)
 }
 
 /* ------------------------------------------------------------------ the start */
+
+void boot_continue(Sandbox *sandbox)
+{
+        if (sandbox->state != SANDBOX_STARTING)
+                return;
+        switch (sandbox->boot) {
+        case SANDBOX_BOOT_SCOPED:
+                boot_launch(sandbox);
+                break;
+        case SANDBOX_BOOT_PLUGGING:
+                boot_boot(sandbox);
+                break;
+        case SANDBOX_BOOT_GREETED:
+                boot_finish(sandbox);
+                break;
+        case SANDBOX_BOOT_NONE:
+        case SANDBOX_BOOT_LAUNCHED:
+        case SANDBOX_BOOT_BOOTED:
+                break;
+        }
+}
 
 int boot_begin(Sandbox *sandbox, sd_bus_error *error)
 {

@@ -62,7 +62,7 @@ void container_fail(Container *container, int r, const sd_bus_error *error)
 {
         Sandbox *sandbox = container->task.sandbox;
 
-        if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
+        if (sandbox->state == SANDBOX_STARTING && sandbox->boot < SANDBOX_BOOT_BOOTED) {
                 sandbox_fail(sandbox, r, error);
                 return;
         }
@@ -283,11 +283,14 @@ static int container_ask(Container *container, uint32_t type, uint64_t process,
                                  userdata);
 }
 
+/* Not before the guest has its network. */
 static int container_run(Container *container)
 {
+        const Sandbox *sandbox = container->task.sandbox;
         int r;
 
-        if (container->task.state != TASK_CREATED)
+        if (container->task.state != TASK_CREATED ||
+            (sandbox->state == SANDBOX_STARTING && !network_is_ready(sandbox)))
                 return 0;
         r = container_ask(container, AGENT_REQUEST_START, container->task.token,
                           container_on_started, container);
@@ -307,11 +310,11 @@ void container_continue(Container *container)
         }
         switch (container->stage) {
         case CONTAINER_EXPORTING:
-                if (container->export_fd >= 0 && sandbox->launched)
+                if (container->export_fd >= 0 && sandbox->boot >= SANDBOX_BOOT_PLUGGING)
                         r = container_plug(container);
                 break;
         case CONTAINER_PLUGGED:
-                if (sandbox->booted &&
+                if (sandbox->boot >= SANDBOX_BOOT_BOOTED &&
                     (container->task.state != TASK_EXITED || container->transfer) &&
                     mounts_are_ready(container) && upper_is_ready(container))
                         r = container_create(container);

@@ -123,7 +123,7 @@ static int mount_plug(Mount *mount)
         Sandbox *sandbox = mount_sandbox(mount);
         int r;
 
-        if (!sandbox->launched)
+        if (sandbox->boot < SANDBOX_BOOT_PLUGGING)
                 return 0;
         if (mount->route == MOUNT_ROUTE_BINDS && sandbox->binds.state != BINDS_PLUGGED)
                 return binds_want(sandbox);

@@ -329,7 +329,8 @@ static void sandbox_gone(Sandbox *sandbox)
         idranges_release(sandbox->manager->ranges, sandbox->range_base);
         sandbox->range_base = 0;
         sandbox->leader = 0;
-        sandbox->launched = sandbox->booted = sandbox->identity = false;
+        sandbox->boot = SANDBOX_BOOT_NONE;
+        sandbox->identity = false;
         hotplug_on_guest_gone(sandbox);
         if (failed)
                 sandbox_explain_failure(sandbox);

@@ -61,6 +61,16 @@ typedef enum SandboxNext {
         SANDBOX_DELETE,
 } SandboxNext;
 
+/* How far a start has come; the last two hold until it has stopped. */
+typedef enum SandboxBoot {
+        SANDBOX_BOOT_NONE,
+        SANDBOX_BOOT_SCOPED,   /* systemd has the scope */
+        SANDBOX_BOOT_LAUNCHED, /* LAUNCH was sent */
+        SANDBOX_BOOT_PLUGGING, /* it was answered: devices may come */
+        SANDBOX_BOOT_BOOTED,   /* BOOT was sent */
+        SANDBOX_BOOT_GREETED,  /* the agent has said hello */
+} SandboxBoot;
+
 /* How far a stop has come. */
 typedef enum SandboxStopStage {
         SANDBOX_STOP_NONE,
@@ -99,8 +109,7 @@ struct Sandbox {
         Unit *unit;
         ShimLink *link;
         int kvm, firmware;    /* for LAUNCH */
-        bool launched;        /* LAUNCH was answered: devices may come */
-        bool booted;          /* BOOT was sent */
+        SandboxBoot boot;     /* how far the start has come */
         sd_bus_error failure; /* why the start failed */
         SandboxStopStage stop_stage;
         sd_event_source *grace;

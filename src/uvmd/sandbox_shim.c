@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "uvmd/boot.h"
 #include "uvmd/errors.h"
 #include "uvmd/journal.h"
 #include "uvmd/rundir.h"
@@ -34,8 +35,12 @@ static void sandbox_on_shim_state(Sandbox *sandbox, const ShimStatus *status)
 {
         switch (status->state) {
         case SHIM_RUNNING:
-                if (sandbox->state == SANDBOX_STARTING || sandbox->state == SANDBOX_PAUSED)
+                sandbox->boot = SANDBOX_BOOT_GREETED;
+                if (sandbox->state == SANDBOX_PAUSED)
                         sandbox_set_state(sandbox, SANDBOX_RUNNING);
+                /* Devices that go were kept until now. */
+                network_continue(sandbox);
+                boot_continue(sandbox);
                 break;
         case SHIM_PAUSED:
                 if (sandbox->state == SANDBOX_RUNNING)
@@ -71,14 +76,16 @@ static void sandbox_on_hello(Sandbox *sandbox, const ShimHello *hello)
         if (!adopting)
                 return;
         shim_link_pid(sandbox->link, &sandbox->leader);
-        if (hello->status.state == SHIM_WAITING || hello->status.state == SHIM_CREATED) {
+        if (hello->status.state == SHIM_WAITING || hello->status.state == SHIM_CREATED ||
+            network_was_interrupted(sandbox)) {
                 sandbox_set_reason(sandbox, SANDBOX_REASON_LOST,
                                    "The service was restarted before the start was complete.");
                 sandbox_kill_hard(sandbox);
                 sandbox_tear_down(sandbox);
                 return;
         }
-        sandbox->launched = sandbox->booted = true;
+        sandbox->boot = hello->status.state >= SHIM_RUNNING ? SANDBOX_BOOT_GREETED
+                                                            : SANDBOX_BOOT_BOOTED;
         hotplug_adopt(sandbox);
         sandbox_on_shim_state(sandbox, &hello->status);
         if (sandbox->state != SANDBOX_STOPPING)
@@ -188,7 +195,7 @@ static void sandbox_on_link_end(void *userdata, int r)
 
         sandbox_log_debug(sandbox, "the link to its shim ended: %s", strerror(-r));
         shim_link_free(TAKE_PTR(sandbox->link));
-        if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
+        if (sandbox->state == SANDBOX_STARTING && sandbox->boot < SANDBOX_BOOT_BOOTED) {
                 _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 
                 error_set(&error, -EIO, ERROR_BOOT_FAILED,

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/boot.h"
@@ -18,8 +17,6 @@
 #include "uvmd/net/network_guest.h"
 #include "uvmd/net/reconcile.h"
 #include "uvmd/sandbox.h"
-
-#define NETWORK_RETRY_USEC (2 * USEC_PER_SEC)
 
 ENUM_TABLE(network_state, NetworkState, NETWORK_STATE_MAX_)
 = {
@@ -41,7 +38,7 @@ static const unsigned transitions[NETWORK_STATE_MAX_] = {
         [NETWORK_RELEASING] = TO(ABSENT),
 };
 
-static void network_set_state(Sandbox *sandbox, NetworkState state)
+void network_set_state(Sandbox *sandbox, NetworkState state)
 {
         Network *network = &sandbox->network;
 
@@ -97,190 +94,13 @@ char *network_path(const Sandbox *sandbox)
         return netns_path(sandbox->manager->paths.run_dir, sandbox->id);
 }
 
-/* ------------------------------------------------------------------ looking at the namespace */
+/* ------------------------------------------------------------------ the way there */
 
-/* What leaves by the caller's wish isn't taken up again while it is still there. */
-static bool interface_is_leaving(const Sandbox *sandbox, const char *name)
-{
-        const NetworkAttachment *attachment = network_find_attachment(sandbox, name);
-
-        return attachment &&
-               (attachment->goal == ATTACHMENT_GONE || attachment->state == ATTACHMENT_DETACHING);
-}
-
-static NetInterface *report_find(const NetReport *report, uint32_t ifindex)
-{
-        for (uint32_t i = 0; i < report->n_interfaces; i++)
-                if (report->interfaces[i].ifindex == ifindex)
-                        return &report->interfaces[i];
-        return NULL;
-}
-
-static bool mac_is_taken(const Sandbox *sandbox, const NetInterface *interface)
-{
-        for_each_nic (nic, &sandbox->network)
-                if (nic_has_slot(nic) &&
-                    memcmp(nic->network.mac, interface->network.mac, AGENT_MAC_SIZE) == 0)
-                        return true;
-        return false;
-}
-
-/* @fds are its tap's; what isn't taken the caller closes. */
-static int network_add_nic(Sandbox *sandbox, NetInterface *interface, int *fds)
-{
-        Nic *nic;
-        int r;
-
-        if (interface->queues == 0 || interface_is_leaving(sandbox, interface->network.name))
-                return 0;
-        /* ipvlans of one parent: the guest could not tell one from the other. */
-        if (mac_is_taken(sandbox, interface)) {
-                sandbox_log_warning(sandbox,
-                                    "%s is left out: another interface has its MAC address",
-                                    interface->network.name);
-                return 0;
-        }
-        r = nic_new(&nic, sandbox, interface, fds);
-        if (r < 0)
-                return r;
-        sandbox_log_info(sandbox, "network device %s (%s)", nic->network.name,
-                         nic->kind[0] ? nic->kind : "hardware");
-        nic_continue(nic);
-        return 0;
-}
-
-/* What is there and what isn't any more, then what is new. */
-static int network_take_report(Sandbox *sandbox, NetReport *report, int *fds)
-{
-        unsigned at = report->flags & NET_REPORT_MONITOR ? 1 : 0;
-        bool known[NET_INTERFACES_MAX] = {};
-        int r = 0;
-
-        for_each_nic (nic, &sandbox->network) {
-                NetInterface *interface = report_find(report, nic->ifindex);
-
-                if (interface && interface_is_leaving(sandbox, interface->network.name))
-                        interface = NULL;
-                if (report_find(report, nic->ifindex))
-                        known[report_find(report, nic->ifindex) - report->interfaces] = true;
-                nic_update(nic, interface);
-        }
-        for (uint32_t i = 0; r >= 0 && i < report->n_interfaces; i++) {
-                NetInterface *interface = &report->interfaces[i];
-                unsigned n_fds = interface->queues + interface->vhost;
-
-                if (!known[i])
-                        r = network_add_nic(sandbox, interface, fds + at);
-                at += n_fds;
-        }
-        return r;
-}
-
-static void network_on_change(void *userdata)
-{
-        network_look(userdata);
-}
-
-static int network_take_monitor(Sandbox *sandbox, const NetReport *report, int *fds)
-{
-        if (!(report->flags & NET_REPORT_MONITOR))
-                return 0;
-        sandbox->network.monitor = monitor_free(sandbox->network.monitor);
-        return monitor_new(&sandbox->network.monitor, sandbox->manager->event, TAKE_FD(fds[0]),
-                           network_on_change, sandbox);
-}
-
-static void network_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
+void network_fail(Sandbox *sandbox, int r, const sd_bus_error *error)
 {
         sandbox_log_warning(sandbox, "%s", error && error->message ? error->message : strerror(-r));
         network_on_failure(sandbox, NULL, r, error);
 }
-
-static int network_on_retry(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        network_look(userdata);
-        return 0;
-}
-
-/* Of a guest that runs: nothing else may happen there for long that would have it looked at again. */
-static void network_look_later(Sandbox *sandbox)
-{
-        Network *network = &sandbox->network;
-
-        network->retry = sd_event_source_disable_unref(network->retry);
-        if (sd_event_add_time_relative(sandbox->manager->event, &network->retry, CLOCK_MONOTONIC,
-                                       NETWORK_RETRY_USEC, 0, network_on_retry, sandbox) < 0)
-                log_error("Sandbox %s: can't look at its network again", sandbox->id);
-}
-
-static void network_finish(Sandbox *sandbox);
-static void nics_collect(Sandbox *sandbox);
-
-static void network_on_look(void *userdata, int r, const sd_bus_error *error,
-                            const uint8_t *payload, size_t size, IoMessage *message)
-{
-        _cleanup_(net_report_done) NetReport report = {};
-        Sandbox *sandbox = userdata;
-        Network *network = &sandbox->network;
-        bool again;
-
-        network->worker = NULL;
-        nics_collect(sandbox);
-        if (network->state == NETWORK_DETACHING) {
-                network_finish(sandbox);
-                return;
-        }
-        if (r >= 0)
-                r = net_report_decode(payload, size, &report);
-        if (r >= 0 && net_report_count_fds(&report) != message->n_fds)
-                r = -EBADMSG;
-        if (r >= 0)
-                r = network_take_monitor(sandbox, &report, message->fds);
-        if (r >= 0 && network->look != NETWORK_LOOK_STALE)
-                r = network_take_report(sandbox, &report, message->fds);
-        again = network->look > NETWORK_LOOK_BUSY || report.flags & NET_REPORT_MORE;
-        network->look = NETWORK_LOOK_NONE;
-        if (r < 0) {
-                network_fail(sandbox, r, error);
-                network_look_later(sandbox);
-        } else if (again) {
-                network_look(sandbox);
-        } else if (network->state == NETWORK_JOINING) {
-                network_set_state(sandbox, NETWORK_JOINED);
-        }
-        network_pass_on(sandbox);
-}
-
-void network_look(Sandbox *sandbox)
-{
-        Network *network = &sandbox->network;
-        uint32_t joined[NET_INTERFACES_MAX];
-        ReconcileOptions options = {
-                .netns = network->netns,
-                .joined = joined,
-                .queues = MIN(sandbox->config.vcpus, NET_QUEUES_MAX),
-                .monitor = !network->monitor,
-        };
-        int r;
-
-        if (network->state != NETWORK_JOINING && network->state != NETWORK_JOINED)
-                return;
-        if (network->look != NETWORK_LOOK_NONE) {
-                network->look = MAX(network->look, NETWORK_LOOK_AGAIN);
-                return;
-        }
-        for_each_nic (nic, network)
-                if (nic_has_tap(nic) && options.n_joined < NET_INTERFACES_MAX)
-                        joined[options.n_joined++] = nic->ifindex;
-        r = reconcile_start(&network->worker, sandbox->manager->event, &options, network_on_look,
-                            sandbox);
-        if (r < 0)
-                network_fail(sandbox, r, NULL);
-        else
-                network->look = NETWORK_LOOK_BUSY;
-}
-
-/* ------------------------------------------------------------------ the way there */
 
 /* There is none, for what was to be attached to a guest that runs. */
 static void network_lose(Sandbox *sandbox, int r, const sd_bus_error *error)
@@ -340,6 +160,8 @@ int network_set_up(Sandbox *sandbox, sd_bus_error *error)
         Network *network = &sandbox->network;
         int r;
 
+        if (network->state == NETWORK_ABSENT)
+                network->named = false;
         if (!network_is_wanted(sandbox) || network->state != NETWORK_ABSENT)
                 return 0;
         if (!network->given)
@@ -357,22 +179,48 @@ int network_set_up(Sandbox *sandbox, sd_bus_error *error)
         return 0;
 }
 
+/* Once, when all networks that know of name servers have said so. */
+static void network_tell_names(Sandbox *sandbox)
+{
+        Network *network = &sandbox->network;
+        int r;
+
+        if (network->named || sandbox->boot < SANDBOX_BOOT_BOOTED ||
+            network->state == NETWORK_MAKING || network->state == NETWORK_ATTACHING)
+                return;
+        network->named = true;
+        r = network_send_resolver(sandbox);
+        if (r < 0)
+                sandbox_log_error_errno(sandbox, r, "can't tell its name servers");
+}
+
 void network_continue(Sandbox *sandbox)
 {
+        network_tell_names(sandbox);
         for_each_nic (nic, &sandbox->network)
                 nic_continue(nic);
 }
 
-bool network_is_moving(const Sandbox *sandbox)
+bool network_is_ready(const Sandbox *sandbox)
 {
         const Network *network = &sandbox->network;
 
-        if (network->state > NETWORK_ABSENT && network->state < NETWORK_JOINED)
-                return true;
+        if (network->state != NETWORK_ABSENT && network->state != NETWORK_JOINED)
+                return false;
         for_each_nic (nic, network)
-                if (nic_is_moving(nic))
-                        return true;
-        return false;
+                if (nic_is_awaited(nic))
+                        return false;
+        return true;
+}
+
+bool network_is_counting(const Sandbox *sandbox)
+{
+        return sandbox->network.given && sandbox->network.state != NETWORK_JOINED;
+}
+
+bool network_was_interrupted(const Sandbox *sandbox)
+{
+        return sandbox->state == SANDBOX_STARTING && sandbox->network.state != NETWORK_ABSENT;
 }
 
 void network_pass_on(Sandbox *sandbox)
@@ -383,6 +231,7 @@ void network_pass_on(Sandbox *sandbox)
                 network_set_state(sandbox, NETWORK_JOINING);
                 network_look(sandbox);
         }
+        network_tell_names(sandbox);
         for_each_attachment (attachment, network)
                 attachment_continue(attachment);
         boot_continue(sandbox);
@@ -392,7 +241,7 @@ void network_on_failure(Sandbox *sandbox, const char *name, int r, const sd_bus_
 {
         NetworkAttachment *attachment = name ? network_find_attachment(sandbox, name) : NULL;
 
-        if (sandbox->state == SANDBOX_STARTING && !sandbox->booted) {
+        if (sandbox->state == SANDBOX_STARTING) {
                 sandbox_fail(sandbox, r, error);
                 return;
         }
@@ -423,21 +272,6 @@ void network_on_nic_gone(Nic *nic)
         network_pass_on(sandbox);
 }
 
-/* When nobody walks the list. */
-static void nics_collect(Sandbox *sandbox)
-{
-        for_each_nic (nic, &sandbox->network)
-                if (nic->state == NIC_GONE)
-                        nic_free(nic);
-}
-
-/* A look that is under way may have seen what has just been taken away. */
-void network_look_anew(Sandbox *sandbox)
-{
-        if (sandbox->network.look != NETWORK_LOOK_NONE)
-                sandbox->network.look = NETWORK_LOOK_STALE;
-}
-
 Nic *network_find_nic(const Sandbox *sandbox, const char *name)
 {
         for_each_nic (nic, &sandbox->network)
@@ -455,12 +289,14 @@ unsigned network_count_slots(const Sandbox *sandbox)
         return n;
 }
 
-/* What is in a given namespace isn't known yet. */
+/* What will be in one of its own isn't there yet. */
 unsigned network_plan_slots(const Sandbox *sandbox)
 {
         const Network *network = &sandbox->network;
-        unsigned n = network->given ? 2 : network_is_private(sandbox) ? 1 : 0;
+        unsigned n = network_is_private(sandbox) ? 1 : 0;
 
+        if (network->given)
+                return network_count_slots(sandbox);
         for_each_attachment (attachment, network)
                 n++;
         return n;
@@ -489,7 +325,7 @@ static void network_on_released(void *userdata, int r, const sd_bus_error *error
 }
 
 /* Detaching goes on until no kind and no worker is at work any more. */
-static void network_finish(Sandbox *sandbox)
+void network_finish(Sandbox *sandbox)
 {
         Network *network = &sandbox->network;
         int r = 0;

@@ -61,6 +61,7 @@ typedef struct Network {
         Worker *worker; /* one at a time */
         Monitor *monitor;
         NetworkLook look;
+        bool named; /* the guest was told of its name servers */
         sd_event_source *ending, *retry;
 } Network;
 
@@ -147,14 +148,17 @@ int network_hold_given(Sandbox *sandbox, sd_bus_message *call, NetworkHeld done)
 /* At the start of the sandbox: on its way. 0 or -errno with @error. */
 int network_set_up(Sandbox *sandbox, sd_bus_error *error);
 
-/* The guest's monitor is there, or the guest boots: devices go on. */
+/* The guest's monitor is there, the guest boots, its agent is there: devices go on. */
 void network_continue(Sandbox *sandbox);
 
-/* The guest boots: it hears of its name servers before its containers are made. 0 or -errno. */
-int network_send_resolver(Sandbox *sandbox);
+/* Whether the guest has all that is there, so that containers may start. */
+bool network_is_ready(const Sandbox *sandbox);
 
-/* Whether the boot is to wait for it. */
-bool network_is_moving(const Sandbox *sandbox);
+/* How many devices there will be isn't known yet: LAUNCH has to wait. */
+bool network_is_counting(const Sandbox *sandbox);
+
+/* An uvmd that ended has left a start in the middle, of which a part may be nowhere. */
+bool network_was_interrupted(const Sandbox *sandbox);
 
 /* Slots of the board that devices have or are to have; how many to plan for at a start. */
 unsigned network_count_slots(const Sandbox *sandbox);

@@ -85,6 +85,7 @@ void network_adopt(Sandbox *sandbox)
 {
         ShimMessage message = {.type = SHIM_GET_STATS};
 
+        sandbox->network.named = true;
         if (sandbox->network.state != NETWORK_JOINED)
                 return;
         if (shim_link_request(sandbox->link, &message, NULL, 0, adopt_on_stats, sandbox) < 0)

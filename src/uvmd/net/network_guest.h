@@ -1,5 +1,5 @@
-/* What the files that make up a sandbox's network tell each other: network.c, attachment.c, nic.c,
- * network_record.c. */
+/* What the files that make up a sandbox's network tell each other: network.c, network_look.c,
+ * attachment.c, nic.c, network_record.c. */
 #pragma once
 
 #include "uvmd/net/network.h"
@@ -15,6 +15,15 @@
                              LIST_ENTRY(attachment_item_, NetworkAttachment, link); \
                      attachment; attachment = NULL)
 
+/* The setter of the state machine. */
+void network_set_state(Sandbox *sandbox, NetworkState state);
+
+/* The next step of the way back: goes on until no kind and no worker is at work any more. */
+void network_finish(Sandbox *sandbox);
+
+/* Nothing can be known of the namespace: logs it, and ends a start. */
+void network_fail(Sandbox *sandbox, int r, const sd_bus_error *error);
+
 /* Has a worker look at the namespace, now or as soon as it can. */
 void network_look(Sandbox *sandbox);
 
@@ -29,6 +38,9 @@ void network_on_nic_gone(Nic *nic);
 
 /* The device @name can't be had: a start that waits for it fails, and so does who attached it. */
 void network_on_failure(Sandbox *sandbox, const char *name, int r, const sd_bus_error *error);
+
+/* The guest hears of its name servers. 0 or -errno. */
+int network_send_resolver(Sandbox *sandbox);
 
 /* What an answer means for the boot and for who waits; the last step of each handler. */
 void network_pass_on(Sandbox *sandbox);

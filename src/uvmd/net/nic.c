@@ -211,6 +211,16 @@ static int nic_unplug(Nic *nic)
 
 /* ------------------------------------------------------------------ telling the guest */
 
+/* A start ends there. A guest that runs keeps what it has of it. */
+static void nic_refuse(Nic *nic, int r, const char *why)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        error_set(&error, r, ERROR_FAILED, "The guest doesn't take the network interface %s", why);
+        sandbox_log_warning(nic->sandbox, "%s", error.message ?: why);
+        network_on_failure(nic->sandbox, nic->network.name, r, &error);
+}
+
 static void nic_on_configured(void *userdata, int r, const ShimReply *reply)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -220,14 +230,15 @@ static void nic_on_configured(void *userdata, int r, const ShimReply *reply)
 
         if (!reply || r == -ECANCELED)
                 return;
-        if (r >= 0)
+        if (r < 0)
+                error_set(&error, r, ERROR_FAILED, "%s: %s", nic->network.name,
+                          reply->text[0] ? reply->text : strerror(-r));
+        else
                 r = task_read_answer(reply, nic->network.name, &code, &error);
         nic_set_state(nic, r < 0 ? NIC_REFUSED : NIC_CONFIGURED);
-        if (r < 0) {
-                sandbox_log_warning(sandbox, "the guest doesn't take the network device %s: %s",
-                                    nic->network.name, error.message ?: strerror(-r));
-                network_on_failure(sandbox, nic->network.name, r, &error);
-        }
+        nic->taken = nic->taken || r >= 0;
+        if (r < 0)
+                nic_refuse(nic, r, error.message ?: nic->network.name);
         nic_continue(nic);
         network_pass_on(sandbox);
 }
@@ -267,7 +278,7 @@ static int nic_withdraw(Nic *nic)
         case NIC_PLUGGED:
         case NIC_CONFIGURED:
         case NIC_REFUSED:
-                return nic->sandbox->booted ? nic_unplug(nic) : 0;
+                return nic->sandbox->boot == SANDBOX_BOOT_GREETED ? nic_unplug(nic) : 0;
         case NIC_PLUGGING:
         case NIC_CONFIGURING:
         case NIC_UNPLUGGING:
@@ -282,9 +293,9 @@ static int nic_advance(Nic *nic)
 {
         switch (nic->state) {
         case NIC_JOINED:
-                return nic->sandbox->launched ? nic_plug(nic) : 0;
+                return nic->sandbox->boot >= SANDBOX_BOOT_PLUGGING ? nic_plug(nic) : 0;
         case NIC_PLUGGED:
-                return nic->sandbox->booted ? nic_configure(nic) : 0;
+                return nic->sandbox->boot >= SANDBOX_BOOT_BOOTED ? nic_configure(nic) : 0;
         case NIC_CONFIGURED:
         case NIC_REFUSED:
                 return nic->goal == NIC_REFRESH ? nic_configure(nic) : 0;

@@ -50,6 +50,7 @@ typedef struct Nic {
         NicState state;
         NicGoal goal;
         uint32_t slot; /* from PLUGGED on */
+        bool taken;    /* the guest has had it configured */
 } Nic;
 
 /* For an interface with a new tap, whose fds it takes, as it takes the interface's description. 0 or
@@ -71,10 +72,10 @@ void nic_continue(Nic *nic);
 /* An earlier uvmd has unplugged it. */
 void nic_lose(Nic *nic);
 
-/* Whether a boot is to wait for it. */
-static inline bool nic_is_moving(const Nic *nic)
+/* Whether a start is to wait for it: the guest has never had it yet. */
+static inline bool nic_is_awaited(const Nic *nic)
 {
-        return nic->state == NIC_JOINED || nic->state == NIC_PLUGGING;
+        return !nic->taken && nic->goal != NIC_DROP && nic->state < NIC_FAILED;
 }
 
 /* Whether it has a slot of the board, or is to have one. */

@@ -130,7 +130,8 @@ void upper_continue(Container *container)
 {
         int r;
 
-        if (container->upper.state != UPPER_OPENED || !container->task.sandbox->launched)
+        if (container->upper.state != UPPER_OPENED ||
+            container->task.sandbox->boot < SANDBOX_BOOT_PLUGGING)
                 return;
         r = upper_plug(container);
         if (r < 0)
