@@ -214,7 +214,8 @@ typedef struct ControlDeviceStats {
         uint64_t bytes_to_guest;
         uint64_t delayed_usec; /* that requests waited for the throttle, at most */
         uint64_t deliveries;   /* net: packets to the guest; @requests are those from it */
-        uint64_t drops; /* net: packets to the guest that found no buffer, or were no packet */
+        uint64_t drops;   /* net: packets to the guest that found no buffer, or were no packet */
+        uint64_t waiting; /* block: requests that wait until the host has room for them */
 } ControlDeviceStats;
 
 /* The guest's memory. What the guest told of itself is as it said it: UINT64_MAX where it didn't. */

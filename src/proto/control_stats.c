@@ -21,6 +21,7 @@ static void get_fields(WireReader *reader, uint64_t *const *fields, size_t n)
                 &(stats)->notifies, &(stats)->interrupts, &(stats)->requests,          \
                         &(stats)->bytes_from_guest, &(stats)->bytes_to_guest,          \
                         &(stats)->delayed_usec, &(stats)->deliveries, &(stats)->drops, \
+                        &(stats)->waiting,                                             \
         }
 
 static void put_device_stats(WireWriter *writer, const ControlDeviceStats *device)

@@ -69,6 +69,8 @@ static const Metric metrics[] = {
          "Packets to the guest."},
         {METRIC_OF_DEVICE, "Drops", "uvm_device_dropped_packets", "packets", true, 1, NULL,
          "Packets to the guest that it had no room for."},
+        {METRIC_OF_DEVICE, "Waiting", "uvm_device_waiting_requests", NULL, false, 1, NULL,
+         "Requests of a disk that wait until the host has room for what they write."},
         {METRIC_OF_CONTAINER, "CPUUsageNSec", "uvm_container_cpu_seconds", "seconds", true, NSEC,
          NULL, "CPU time inside the guest."},
         {METRIC_OF_CONTAINER, "MemoryCurrent", "uvm_container_memory_usage_bytes", "bytes", false,

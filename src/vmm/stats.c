@@ -52,6 +52,7 @@ static void stats_add_device(uint32_t slot, const VirtioDevice *device, ControlS
                 .delayed_usec = virtio_counter_read(&counters->delayed_usec),
                 .deliveries = virtio_counter_read(&counters->deliveries),
                 .drops = virtio_counter_read(&counters->drops),
+                .waiting = virtio_counter_read(&counters->waiting),
         };
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "test/scratch_mount.h"
 #include "test/unit/driver.h"
 #include "vmm/virtio/blk.h"
 #include "vmm/virtio/blk_request.h"
@@ -285,7 +286,7 @@ static void test_failures(void)
 
         begin();
         log_set_level(LOG_CRIT);
-        /* A file that somebody else made shorter; a host without room (EFBIG stands for ENOSPC). */
+        /* A file that somebody else made shorter; a host that refuses to write it. */
         unit_assert(ftruncate(file, 4096) == 0);
         unit_assert_int(ask(BLK_IN, 0, 4096), BLK_STATUS_OK);
         unit_assert_int(ask(BLK_IN, 8, 4096), BLK_STATUS_IOERR);
@@ -300,6 +301,106 @@ static void test_failures(void)
         unit_assert_int(ask(BLK_OUT, 16, 4096), BLK_STATUS_OK);
         log_set_level(LOG_INFO);
         end();
+}
+
+#define ROOM   (8U * CHUNK) /* of the host's file system, below, half of which is left */
+#define FIT    (ROOM / 2 / CHUNK)
+#define WRITES (SLOTS - 2)
+
+/* A disk on a host whose file system has half of its room left. */
+static bool begin_on_small_host(int *ret_host)
+{
+        int host = scratch_mount(ROOM);
+
+        if (host < 0) {
+                printf("# skipped: nothing can be mounted: %s\n", strerror(errno));
+                return false;
+        }
+        unit_assert_int(loop_new(&loop), 0);
+        unit_assert_int(guest_memory_init(&memory, DRIVER_MEMORY), 0);
+        file = openat(host, "ballast", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+        unit_assert_int(fallocate(file, 0, 0, ROOM / 2), 0);
+        file = fd_close(file);
+        file = openat(host, "disk", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+        unit_assert_int(ftruncate(file, SIZE), 0);
+        plug(false);
+        start(F_FLUSH | F_WCE);
+        log_set_level(LOG_CRIT);
+        *ret_host = host;
+        return true;
+}
+
+static void end_small_host(int host)
+{
+        log_set_level(LOG_INFO);
+        end();
+        fd_close(host);
+}
+
+/* Offers WRITES writes of whole chunks, and waits until all that lack room wait for it. */
+static void write_too_much(void)
+{
+        const unsigned waiting = WRITES - FIT;
+        uint64_t limit = clock_now_usec() + clock_limit_usec(10 * USEC_PER_SEC);
+        uint32_t written;
+
+        for (unsigned i = 1; i <= WRITES; i++) {
+                memset(data_of(i), (int)i, CHUNK);
+                offer(i, BLK_OUT, (uint64_t)i * CHUNK / 512, CHUNK, false);
+        }
+        driver_kick(&driver);
+        while (device->counters.waiting < waiting || driver_used(&driver) < FIT) {
+                unit_assert(clock_now_usec() < limit);
+                unit_assert_int(loop_step(loop, USEC_PER_SEC), 0);
+        }
+        unit_assert_int(device->counters.waiting, waiting);
+        while (driver_used(&driver) > 0)
+                unit_assert_int(status_of(driver_reap(&driver, &written) / 3), BLK_STATUS_OK);
+}
+
+/* A host without room: who reads goes on, who writes waits, and nothing is lost when there is some. */
+static void test_no_room(void)
+{
+        uint32_t written;
+        int host;
+
+        if (!begin_on_small_host(&host))
+                return;
+        write_too_much();
+        unit_assert_int(ask(BLK_IN, CHUNK / 512, CHUNK), BLK_STATUS_OK);
+        unit_assert_int(data_of(0)[0], 1);
+        unit_assert_int(ask(BLK_FLUSH, 0, 0), BLK_STATUS_OK);
+        unit_assert_int(unlinkat(host, "ballast", 0), 0);
+        wait_used(FIT);
+        while (driver_used(&driver) > 0) {
+                unsigned slot = driver_reap(&driver, &written) / 3;
+
+                unit_assert_int(status_of(slot), BLK_STATUS_OK);
+                check_file((off_t)slot * CHUNK, CHUNK, (uint8_t)slot);
+        }
+        unit_assert_int(device->counters.waiting, WRITES - 2 * FIT);
+        end_small_host(host);
+}
+
+/* A reset doesn't wait for room: what waits ends, and the device works. */
+static void test_reset_without_room(void)
+{
+        int host;
+
+        if (!begin_on_small_host(&host))
+                return;
+        for (unsigned round = 0; round < 2; round++) {
+                write_too_much();
+                /* In the second round while they are tried again. */
+                if (round == 1)
+                        unit_assert_int(loop_step(loop, 2 * USEC_PER_SEC), 0);
+                drain();
+                unit_assert_int(device->counters.waiting, 0);
+                virtio_device_reset(device);
+                start(F_FLUSH);
+                unit_assert_int(ask(BLK_IN, CHUNK / 512, CHUNK), BLK_STATUS_OK);
+        }
+        end_small_host(host);
 }
 
 /* Failures that come home from the pool: none of many is taken for a success. */
@@ -480,6 +581,7 @@ static void test_refused(void)
 
 UNIT_MAIN(UNIT_TEST(test_config), UNIT_TEST(test_read_write), UNIT_TEST(test_ranges),
           UNIT_TEST(test_read_only), UNIT_TEST(test_many), UNIT_TEST(test_failures),
+          UNIT_TEST(test_no_room), UNIT_TEST(test_reset_without_room),
           UNIT_TEST(test_failures_in_pool), UNIT_TEST(test_cache_off), UNIT_TEST(test_malformed),
           UNIT_TEST(test_reset_in_flight), UNIT_TEST(test_throttle), UNIT_TEST(test_reload),
           UNIT_TEST(test_refused))

@@ -333,7 +333,8 @@ static void test_stats(void)
                 message.stats.devices[i] = (ControlDeviceStats){.slot = i,
                                                                 .kind = CONTROL_DEVICE_P9,
                                                                 .requests = 100 + i,
-                                                                .delayed_usec = 1000 + i};
+                                                                .delayed_usec = 1000 + i,
+                                                                .waiting = i};
         message.stats.exits[CONTROL_EXIT_MMIO] = 77;
         message.stats.memory.swap_out = 5;
         message.stats.vcpus = 3;
@@ -345,6 +346,7 @@ static void test_stats(void)
         unit_assert_int(got.stats.devices[CONTROL_SLOTS_MAX - 1].requests,
                         100 + CONTROL_SLOTS_MAX - 1);
         unit_assert_int(got.stats.devices[1].delayed_usec, 1001);
+        unit_assert_int(got.stats.devices[7].waiting, 7);
         message.stats.devices[0].kind = CONTROL_DEVICE_MAX;
         unit_assert_int(control_decode(buffer, encode(&message), &got), -EBADMSG);
 }

@@ -106,6 +106,7 @@ static int append_device(sd_bus_message *reply, const ControlDeviceStats *device
                          const StatsDevice *what)
 {
         bool net = device->kind == CONTROL_DEVICE_NET;
+        bool block = device->kind == CONTROL_DEVICE_BLOCK;
         const StatsItem items[] = {
                 {"Requests", device->requests},
                 {"BytesFromGuest", device->bytes_from_guest},
@@ -115,6 +116,7 @@ static int append_device(sd_bus_message *reply, const ControlDeviceStats *device
                 {"Interrupts", device->interrupts},
                 {"Deliveries", net ? device->deliveries : UINT64_MAX},
                 {"Drops", net ? device->drops : UINT64_MAX},
+                {"Waiting", block ? device->waiting : UINT64_MAX},
         };
         const char *kind = control_device_to_string(device->kind);
         const char *name = what->target ?: what->name;

@@ -9,7 +9,9 @@
 #include "vmm/disk/disk.h"
 #include "vmm/thread/pool.h"
 #include "vmm/virtio/blk.h"
+#include "vmm/virtio/blk_job.h"
 #include "vmm/virtio/blk_request.h"
+#include "vmm/virtio/blk_room.h"
 
 /* virtio 1.2 §5.2.3 */
 #define BLK_F_SEG_MAX      (1ULL << 2)
@@ -35,21 +37,6 @@
 #define BLK_SLOW_USEC     (1 * USEC_PER_MSEC)
 #define BLK_SLOW_FOR_USEC (50 * USEC_PER_MSEC)
 
-typedef struct VirtioBlk VirtioBlk;
-
-typedef struct BlkJob {
-        PoolJob job;
-        VirtioBlk *blk;
-        bool is_busy;
-        uint16_t head;
-        BlkRequest request;
-        DiskCursor cursor; /* IN, OUT */
-        bool sync;         /* OUT */
-        int result;        /* of the disk: 0 or -errno */
-        uint64_t zeroed;   /* bytes that had to be written for a WRITE_ZEROES */
-        struct iovec spans[VIRTIO_QUEUE_SIZE_MAX];
-} BlkJob;
-
 struct VirtioBlk {
         VirtioDevice device;
         Disk disk;
@@ -59,6 +46,7 @@ struct VirtioBlk {
         BlkJob *jobs;    /* BLK_JOBS_MAX of them */
         bool is_full;    /* all are busy, and perhaps more is in the ring */
         bool has_failed; /* and was told */
+        BlkRoom room;    /* those that no longer have a place among the jobs */
         uint64_t slow_until_usec;
         uint8_t config[CONFIG_SIZE];
         char serial[BLK_ID_SIZE + 1];
@@ -69,57 +57,16 @@ static VirtioBlk *blk_of(VirtioDevice *device)
         return CONTAINER_OF(device, VirtioBlk, device);
 }
 
-/* --- what a request does: on any thread --- */
-
-static int blk_do_ranges(BlkJob *job, const atomic_bool *stop)
-{
-        Disk *disk = &job->blk->disk;
-        int r = 0;
-
-        for (unsigned i = 0; i < job->request.n_ranges && r == 0; i++) {
-                const BlkRange *range = &job->request.ranges[i];
-                uint64_t written = 0;
-
-                if (job->request.type == BLK_DISCARD)
-                        r = disk_discard(disk, range->offset, range->size);
-                else
-                        r = disk_zero(disk, range->offset, range->size, range->unmap, stop,
-                                      &written);
-                job->zeroed += written;
-        }
-        return r;
-}
-
-static int blk_do(BlkJob *job, const atomic_bool *stop)
-{
-        Disk *disk = &job->blk->disk;
-
-        switch (job->request.type) {
-        case BLK_IN:
-                return disk_read(disk, &job->cursor, stop);
-        case BLK_OUT:
-                return disk_write(disk, &job->cursor, job->sync, stop);
-        case BLK_FLUSH:
-                return disk_flush(disk, stop);
-        case BLK_DISCARD:
-        case BLK_WRITE_ZEROES:
-                return blk_do_ranges(job, stop);
-        case BLK_GET_ID:
-                break;
-        }
-        return 0;
-}
-
 static void blk_run(PoolJob *pool_job)
 {
         BlkJob *job = CONTAINER_OF(pool_job, BlkJob, job);
 
-        job->result = blk_do(job, &pool_job->interrupted);
+        job->result = blk_job_do(job, &job->blk->disk, &pool_job->interrupted);
 }
 
 /* --- the end of a request --- */
 
-/* EIO, ENOSPC and the like reach the guest as one error; the host's log has the reason, once. */
+/* All errors reach the guest as one; the host's log has the reason, once. */
 static void blk_tell_failure(VirtioBlk *blk, const BlkJob *job)
 {
         static const char *const verbs[] = {
@@ -142,7 +89,7 @@ static uint32_t blk_written(const BlkJob *job)
         return 1;
 }
 
-static void blk_finish(BlkJob *job)
+static void blk_push(BlkJob *job)
 {
         VirtioBlk *blk = job->blk;
         BlkRequest *request = &job->request;
@@ -160,13 +107,45 @@ static void blk_finish(BlkJob *job)
                 virtio_count(&counters->bytes_to_guest, request->data_size);
         if (request->status == BLK_STATUS_OK && request->type == BLK_OUT)
                 virtio_count(&counters->bytes_from_guest, request->data_size);
+}
+
+static void blk_count_waiting(VirtioBlk *blk)
+{
+        __atomic_store_n(&blk->device.counters.waiting, blk->room.n_jobs, __ATOMIC_RELAXED);
+}
+
+/* What lacks room isn't finished yet, and its place among the jobs is free for others. */
+static void blk_finish(BlkJob *job)
+{
+        VirtioBlk *blk = job->blk;
+
+        if (!blk_room_lacks(job) || !blk_room_add(&blk->room, job))
+                blk_push(job);
+        else
+                blk_count_waiting(blk);
         job->is_busy = false;
         blk->n_busy--;
 }
 
-static void blk_on_done(PoolJob *job)
+static void blk_finish_waiting(BlkJob *job)
 {
-        blk_finish(CONTAINER_OF(job, BlkJob, job));
+        VirtioBlk *blk = job->blk;
+
+        if (blk_room_waits_on(&blk->room, job))
+                return;
+        blk_push(job);
+        blk_room_remove(&blk->room, job);
+        blk_count_waiting(blk);
+}
+
+static void blk_on_done(PoolJob *pool_job)
+{
+        BlkJob *job = CONTAINER_OF(pool_job, BlkJob, job);
+
+        if (job->is_tried)
+                blk_finish_waiting(job);
+        else
+                blk_finish(job);
 }
 
 /* Behind a batch of them: the guest hears of all at once, and the ring is looked at again. */
@@ -229,7 +208,7 @@ static bool blk_try_now(VirtioBlk *blk, BlkJob *job)
         start = clock_now_usec();
         if (!blk_may_wait(blk, job, start))
                 return false;
-        job->result = blk_do(job, &stop);
+        job->result = blk_job_do(job, &blk->disk, &stop);
         now = clock_now_usec();
         if (job->request.type == BLK_OUT && now - start >= BLK_SLOW_USEC)
                 blk->slow_until_usec = now + BLK_SLOW_FOR_USEC;
@@ -278,7 +257,7 @@ static int blk_begin(VirtioBlk *blk, BlkJob *job, const VirtioChain *chain)
                 if (pool_submit(&blk->pool, &job->job) == 0)
                         return 0; /* the job is the pool's now */
                 /* No thread can be had: better late than not at all. */
-                job->result = blk_do(job, NULL);
+                job->result = blk_job_do(job, &blk->disk, NULL);
         }
         blk_finish(job);
         return 0;
@@ -335,21 +314,31 @@ static void blk_config_write(VirtioDevice *device, uint32_t offset, const void *
                 blk->config[CONFIG_WRITEBACK] = *(const uint8_t *)data != 0;
 }
 
+/* Whether it is to be finished: it has not begun. */
+static bool blk_cancel_job(BlkJob *job, bool is_in_pool)
+{
+        Pool *pool = &job->blk->pool;
+
+        if (is_in_pool && !pool_cancel(pool, &job->job)) {
+                pool_interrupt(pool, &job->job);
+                return false;
+        }
+        job->result = -EINTR;
+        return true;
+}
+
 static void blk_cancel(VirtioDevice *device)
 {
         VirtioBlk *blk = blk_of(device);
 
-        for (unsigned i = 0; i < BLK_JOBS_MAX; i++) {
-                BlkJob *job = &blk->jobs[i];
+        for (unsigned i = 0; i < BLK_JOBS_MAX; i++)
+                if (blk->jobs[i].is_busy && blk_cancel_job(&blk->jobs[i], true))
+                        blk_finish(&blk->jobs[i]);
+        list_for_each (item, &blk->room.jobs) {
+                BlkJob *job = LIST_ENTRY(item, BlkJob, link);
 
-                if (!job->is_busy)
-                        continue;
-                if (pool_cancel(&blk->pool, &job->job)) {
-                        job->result = -EINTR;
-                        blk_finish(job);
-                } else {
-                        pool_interrupt(&blk->pool, &job->job);
-                }
+                if (blk_cancel_job(job, job->is_tried))
+                        blk_finish_waiting(job);
         }
 }
 
@@ -472,6 +461,7 @@ static int blk_make(VirtioBlk *blk, Loop *loop, const GuestMemory *memory)
                 r = pool_init(&blk->pool, &pool);
         if (r < 0)
                 return r;
+        blk_room_init(&blk->room, loop, &blk->pool, blk->serial);
         virtio_device_init(&blk->device, &blk_ops, loop, memory);
         blk->device.features |= blk->limits.read_only ? BLK_F_RO
                                                       : BLK_F_DISCARD | BLK_F_WRITE_ZEROES;

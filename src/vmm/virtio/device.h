@@ -156,6 +156,7 @@ typedef struct VirtioCounters {
         uint64_t delayed_usec; /* at most so long did requests wait for the throttle */
         uint64_t deliveries;   /* net: packets to the guest */
         uint64_t drops;        /* net: packets to the guest that it never got */
+        uint64_t waiting;      /* disks: requests that wait for room on the host now */
 } VirtioCounters;
 
 struct VirtioDevice {
