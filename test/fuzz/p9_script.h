@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/wire.h"
@@ -85,6 +86,16 @@ static inline uint64_t pick_number(Script *script)
         return byte < 128 ? byte : numbers[byte % ELEMENTSOF(numbers)];
 }
 
+/* An owner: most may give files only to themselves and to nobody in particular. */
+static inline uint32_t pick_owner(Script *script, uint32_t own)
+{
+        uint8_t byte = wire_get_u8(&script->input);
+
+        if (byte < 0xc0)
+                return byte & 1 ? own : P9_NO_ID;
+        return byte;
+}
+
 static inline uint32_t pick_flags(Script *script)
 {
         static const uint32_t flags[] = {P9_O_TRUNC, P9_O_APPEND,    P9_O_EXCL,
@@ -120,17 +131,17 @@ static inline const char *pick_attribute(Script *script)
 }
 
 /* The bodies: f a fid that exists, n a new one, s a name, S any text, W names to walk, o open flags,
- * m a mode, x an attribute's name, d data to write; a digit a number of so many bytes. */
+ * m a mode, u and g owners, x an attribute's name, d data to write; a digit a number of so many bytes. */
 static const struct {
         uint8_t type;
         const char *body;
 } messages[] = {
-        {P9_TVERSION, "4S"},         {P9_TATTACH, "nfSS4"}, {P9_TFLUSH, "2"},
+        {P9_TVERSION, "4S"},         {P9_TATTACH, "nfSSu"}, {P9_TFLUSH, "2"},
         {P9_TWALK, "fnW"},           {P9_TCLUNK, "f"},      {P9_TLOPEN, "fo"},
-        {P9_TLCREATE, "fsom4"},      {P9_TMKDIR, "fsm4"},   {P9_TMKNOD, "fsm444"},
-        {P9_TSYMLINK, "fsS4"},       {P9_TREAD, "f84"},     {P9_TWRITE, "f8d"},
+        {P9_TLCREATE, "fsomg"},      {P9_TMKDIR, "fsmg"},   {P9_TMKNOD, "fsm44g"},
+        {P9_TSYMLINK, "fsSg"},       {P9_TREAD, "f84"},     {P9_TWRITE, "f8d"},
         {P9_TFSYNC, "f4"},           {P9_TREADDIR, "f84"},  {P9_TGETATTR, "f8"},
-        {P9_TSETATTR, "f4m4488888"}, {P9_TSTATFS, "f"},     {P9_TREADLINK, "f"},
+        {P9_TSETATTR, "f4mug88888"}, {P9_TSTATFS, "f"},     {P9_TREADLINK, "f"},
         {P9_TLINK, "ffs"},           {P9_TRENAME, "ffs"},   {P9_TRENAMEAT, "fsfs"},
         {P9_TUNLINKAT, "fs4"},       {P9_TREMOVE, "f"},     {P9_TXATTRWALK, "fnx"},
         {P9_TXATTRCREATE, "fx84"},   {P9_TLOCK, "f14884S"}, {P9_TGETLOCK, "f1884S"},
@@ -219,6 +230,12 @@ static inline void put_field(Script *script, WireWriter *writer, char field)
                 break;
         case 'm':
                 wire_put_u32(writer, pick_mode(script));
+                break;
+        case 'u':
+                wire_put_u32(writer, pick_owner(script, geteuid()));
+                break;
+        case 'g':
+                wire_put_u32(writer, pick_owner(script, getegid()));
                 break;
         case 'x':
                 put_text(writer, pick_attribute(script));

@@ -14,14 +14,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -30,6 +29,7 @@
 #include "base/wire.h"
 #include "test/fuzz/confine.h"
 #include "test/fuzz/fuzz.h"
+#include "test/fuzz/p9_host.h"
 #include "test/fuzz/p9_script.h"
 #include "test/scratch.h"
 #include "vmm/p9/codec.h"
@@ -42,9 +42,7 @@ enum {
         HOW_BINDS = 1,
         HOW_READ_ONLY = 2,
         HOW_SINGLE_FILE = 4,
-        HOW_POOL = 8, /* some requests are answered later */
-        /* The four bits above: what the files say that they lie on. */
-        HOW_CLAIM_SHIFT = 4,
+        HOW_POOL = 8, /* some requests are answered later; the four bits above: p9_host.h */
 };
 
 /* A message on its way, and room for the answer. */
@@ -68,61 +66,6 @@ typedef struct Run {
         Loop *loop; /* NULL: all is answered at once */
         Pool pool;
 } Run;
-
-/* The build has these calls of the server come here. The allocation that makes this 0 fails. */
-static unsigned allocations_left;
-
-static bool allocation_fails(void)
-{
-        return allocations_left > 0 && --allocations_left == 0;
-}
-
-#define WRAP(type, function, parameters, arguments)                             \
-        type __real_##function parameters;                                      \
-        type __wrap_##function parameters;                                      \
-        type __wrap_##function parameters                                       \
-        {                                                                       \
-                return allocation_fails() ? NULL : __real_##function arguments; \
-        }
-
-WRAP(void *, malloc, (size_t size), (size))
-WRAP(void *, calloc, (size_t n, size_t size), (n, size))
-WRAP(void *, reallocarray, (void *old, size_t n, size_t size), (old, n, size))
-WRAP(char *, strdup, (const char *string), (string))
-
-/* What the host's file system says that it is; 0: what it is; CLAIM_NOTHING: the call fails. (The name
- * with 64 is what the compiler makes of fstatfs() here.) */
-static unsigned claimed_magic;
-
-#define CLAIM_NOTHING 1
-
-static const unsigned claims[16] = {
-        0,
-        EXT4_SUPER_MAGIC,
-        FUSE_SUPER_MAGIC,
-        EXT4_SUPER_MAGIC,
-        0x58465342, /* xfs */
-        BTRFS_SUPER_MAGIC,
-        F2FS_SUPER_MAGIC,
-        OVERLAYFS_SUPER_MAGIC,
-        RAMFS_MAGIC,
-        CLAIM_NOTHING,
-};
-
-int __real_fstatfs64(int fd, struct statfs *ret);
-int __wrap_fstatfs64(int fd, struct statfs *ret);
-int __wrap_fstatfs64(int fd, struct statfs *ret)
-{
-        int r = __real_fstatfs64(fd, ret);
-
-        if (claimed_magic == CLAIM_NOTHING) {
-                errno = EIO;
-                return -1;
-        }
-        if (claimed_magic)
-                ret->f_type = claimed_magic;
-        return r;
-}
 
 /* Takes note of fids that came and went. */
 static void follow(Run *run, uint8_t type)
@@ -174,8 +117,11 @@ static void send(Run *run, WireWriter *writer, size_t room, size_t missing)
         p9_reply_end(writer, missing);
         run->call->room = room;
         run->call->in_flight = true;
-        r = p9_server_begin(run->server, (uint32_t)(run->call - calls), request, 2, answer, 2,
-                            &size);
+        if (run->loop)
+                r = p9_server_begin(run->server, (uint32_t)(run->call - calls), request, 2, answer,
+                                    2, &size);
+        else
+                r = p9_server_handle(run->server, request, 2, answer, 2, &size);
         if (r == P9_SERVER_E_LATER)
                 return;
         run->call->in_flight = false;
@@ -316,7 +262,7 @@ static void change_host(Run *run)
 
 /*
  * The process has no fds left but a few, until the next time or the end; or memory for some more
- * allocations and then, once, none; or time for all that is in flight.
+ * allocations and then, once, none; or some time passes, or as much as all that is in flight takes.
  */
 static void limit_host(Run *run, const struct rlimit *normal)
 {
@@ -325,6 +271,10 @@ static void limit_host(Run *run, const struct rlimit *normal)
         int free_fd;
 
         if (byte >= 0xc0) {
+                if (byte & 2) { /* what was begun gets to its file */
+                        poll(NULL, 0, STUCK_MSEC / 8);
+                        return;
+                }
                 if (byte & 1)
                         p9_server_cancel(run->server);
                 settle(run);
@@ -392,6 +342,8 @@ static void run_begin(Run *run, const Confine *confine, int proc_fd, uint8_t how
         WireWriter writer;
         int r;
 
+        if (claims_real_limits(how))
+                config.limits = p9_limits_for(128);
         if (how & HOW_POOL) {
                 r = loop_new(&run->loop);
                 assert(r == 0);
@@ -435,6 +387,7 @@ static void run_end(Run *run, const Confine *confine, uint8_t how)
         p9_server_cancel(run->server);
         settle(run);
         p9_server_reset(run->server);
+        assert(!p9_server_is_in_use(run->server));
         usage = p9_server_usage(run->server);
         assert(usage.fids == 0 && usage.files == 0 && usage.xattr == 0 && usage.locks == 0);
         assert(usage.paths == roots && usage.nodes == roots + (how & HOW_BINDS ? 1 : 0));
@@ -463,7 +416,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         confine_enter(&confine);
         run = (Run){.script.input = wire_reader(data, size), .host_lock = FD_NONE};
         how = wire_get_u8(&run.script.input);
-        claimed_magic = claims[how >> HOW_CLAIM_SHIFT];
+        claim(how);
         run_begin(&run, &confine, proc_fd, how);
         while (wire_left(&run.script.input) > 0)
                 step(&run, &normal);
