@@ -33,6 +33,7 @@ _uvmctl_option_argument() {
         --format) printf '%s\n' table json ;;
         --log-driver) printf '%s\n' journald none ;;
         --driver) printf '%s\n' bridge macvlan ipvlan ;;
+        --image-volume) printf '%s\n' anonymous tmpfs ignore ;;
         --storage) printf '%s\n' disk memory ;;
         --network | --net) printf '%s\n' none private && _uvmctl_networks ;;
         -s | --signal | --stop-signal) printf '%s\n' HUP INT QUIT KILL USR1 USR2 TERM CONT STOP ;;

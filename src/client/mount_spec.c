@@ -184,9 +184,15 @@ int mount_spec_parse_volume(MountSpec *spec, const char *text, char **ret_error)
                 return -ENOMEM;
         source = spec->text;
         target = strchr(source, ':');
+        if (!target && source[0] == '/') {
+                spec->type = "volume";
+                spec->target = source;
+                return check(spec, ret_error);
+        }
         if (!target || target == source)
                 return fail(ret_error,
-                            "\"%s\" is not of the form DIRECTORY:TARGET or VOLUME:TARGET", text);
+                            "\"%s\" is not of the form DIRECTORY:TARGET, VOLUME:TARGET or TARGET",
+                            text);
         *target++ = 0;
         options = strchr(target, ':');
         if (options)
@@ -211,7 +217,7 @@ int mount_spec_parse_mount(MountSpec *spec, const char *text, char **ret_error)
                 return r;
         if (!spec->type)
                 spec->type = "volume";
-        if (!spec->source && strcmp(spec->type, "tmpfs") != 0)
+        if (!spec->source && strcmp(spec->type, "tmpfs") != 0 && strcmp(spec->type, "volume") != 0)
                 return fail(ret_error, "a mount of type %s needs a source", spec->type);
         if (spec->source && strcmp(spec->type, "tmpfs") == 0)
                 return fail(ret_error, "a mount of type tmpfs takes no source");

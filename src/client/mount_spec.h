@@ -2,6 +2,7 @@
  * What people write for a mount, as podman and docker take it:
  *
  *      -v HOST|VOLUME:GUEST[:OPTION[,OPTION…]]
+ *      -v GUEST                       (a volume that has no name)
  *      --disk PATH[:GUEST[:FS]][:OPTION[,OPTION…]]
  *      TARGET:bps=SIZE,iops=N…        (a throttle: no mount, only its target and limits)
  *      --mount type=TYPE,source=…,target=…[,KEY[=VALUE]…]
@@ -16,7 +17,7 @@
 typedef struct MountSpec {
         char *text; /* owned; the strings below point into it */
         const char *type;
-        const char *source; /* NULL: not given */
+        const char *source; /* NULL: not given; of a volume: a new one without a name */
         const char *target;
         const char *cache, *file_system, *serial;
         char *options; /* owned; of tmpfs and block */

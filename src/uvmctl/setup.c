@@ -25,10 +25,11 @@ const char setup_help[] = SETUP_HELP_PROCESS
         "  -h, --hostname NAME       of the guest (the name)\n" NETWORK_HELP
         "      --entrypoint COMMAND  instead of the image's\n"
         "      --read-only           no writable layer\n"
-        "  -v, --volume SOURCE:TARGET[:OPTIONS]\n"
+        "  -v, --volume [SOURCE:]TARGET[:OPTIONS]\n"
         "                            mount a directory or file of the host (a path) or a volume\n"
         "                            (a name): ro, nosuid, noexec, nocopy, cache=loose|mmap|none,\n"
-        "                            bps=SIZE, iops=N\n"
+        "                            bps=SIZE, iops=N; no SOURCE: an anonymous volume\n"
+        "      --image-volume WHAT   the image's volumes are anonymous, tmpfs, or ignored\n"
         "      --mount type=TYPE,source=SOURCE,target=TARGET[,OPTION…]\n"
         "                            the same in words; TYPE is bind, volume, tmpfs or\n"
         "                            block (fs=, serial=, options=)\n"
@@ -63,6 +64,7 @@ enum {
         OPT_MOUNT,
         OPT_DISK,
         OPT_THROTTLE,
+        OPT_IMAGE_VOLUME,
         OPT_STORAGE,
         OPT_STORAGE_SIZE,
         OPT_CAP_ADD,
@@ -116,6 +118,7 @@ static const struct option options_run[] = {
         {"mount", required_argument, NULL, OPT_MOUNT},
         {"disk", required_argument, NULL, OPT_DISK},
         {"throttle", required_argument, NULL, OPT_THROTTLE},
+        {"image-volume", required_argument, NULL, OPT_IMAGE_VOLUME},
         {"storage", required_argument, NULL, OPT_STORAGE},
         {"storage-size", required_argument, NULL, OPT_STORAGE_SIZE},
         {"cap-add", required_argument, NULL, OPT_CAP_ADD},
@@ -333,6 +336,9 @@ static int setup_parse_option(Setup *setup, const Verb *verb, int option)
         case OPT_THROTTLE:
                 return setup_add_spec(&setup->throttles, &setup->n_throttles, verb, "--throttle",
                                       mount_spec_parse_throttle);
+        case OPT_IMAGE_VOLUME:
+                setup->image_volumes = optarg;
+                return 0;
         case OPT_STORAGE:
                 setup->storage = optarg;
                 return 0;

@@ -48,6 +48,7 @@ typedef struct Setup {
         size_t n_mounts;
         MountSpec *throttles; /* owned; set when the container is made */
         size_t n_throttles;
+        const char *image_volumes;
         const char *storage;
         uint64_t storage_size;
         char **cap_add;

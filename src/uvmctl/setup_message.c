@@ -150,6 +150,17 @@ static void dict_ulimits(Dict *dict, const Setup *setup)
         dict_close_array(dict);
 }
 
+/* Where AttachVolume follows: the image's own volume is not wanted there. */
+static void dict_targets(Dict *dict, const Setup *setup)
+{
+        if (setup->n_mounts == 0)
+                return;
+        dict_open_array(dict, "MountTargets", "as", "s");
+        for (size_t i = 0; i < setup->n_mounts && dict->r >= 0; i++)
+                dict->r = sd_bus_message_append(dict->message, "s", setup->mounts[i].target);
+        dict_close_array(dict);
+}
+
 static void dict_firmware(Dict *dict, const Setup *setup)
 {
         _cleanup_(fd_closep) int fd = FD_NONE;
@@ -267,6 +278,8 @@ int setup_append_container(const Setup *setup, sd_bus_message *message, const ch
         dict_string(&dict, "Storage", setup->storage);
         dict_u64(&dict, "StorageSize", setup->storage_size);
         dict_pairs(&dict, "Tmpfs", setup->tmpfs, setup->n_tmpfs, ':');
+        dict_string(&dict, "ImageVolumes", setup->image_volumes);
+        dict_targets(&dict, setup);
         dict_limits(&dict, setup, LIMIT_OF_CONTAINER);
         dict_strings(&dict, "CapabilitiesAdd", setup->cap_add, setup->n_cap_add);
         dict_strings(&dict, "CapabilitiesDrop", setup->cap_drop, setup->n_cap_drop);

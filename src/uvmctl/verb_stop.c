@@ -1,4 +1,4 @@
-/* uvmctl stop, kill, rm and wait: the end of containers. */
+/* uvmctl stop, kill and wait: the end of containers. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,74 +111,6 @@ static int kill_verb(int argc, char **argv)
         return each_container(argv + optind, argc - optind, all, kill_one, &number);
 }
 
-static int rm_one(sd_bus *bus, Objects *objects, const Object *container, void *userdata)
-{
-        bool *force = userdata;
-        Object sandbox;
-        int r;
-
-        if (!each_is_main(container))
-                return client_call(bus, container->path, CLIENT_CONTAINER, "Delete", NULL, "b",
-                                   (int)*force);
-        r = each_sandbox_of(objects, container, &sandbox);
-        return r ? r
-                 : client_call(bus, sandbox.path, CLIENT_SANDBOX, "Delete", NULL, "b", (int)*force);
-}
-
-/* A sandbox without containers has a name of its own to be removed by. */
-static int rm_sandbox(const char *name, bool force)
-{
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(objects_freep) Objects *objects = NULL;
-        Object sandbox;
-        int r = client_bus_open(&bus);
-
-        if (!r)
-                r = objects_load(bus, &objects);
-        if (!r)
-                r = objects_find_sandbox(objects, name, &sandbox);
-        if (!r)
-                r = client_call(bus, sandbox.path, CLIENT_SANDBOX, "Delete", NULL, "b", (int)force);
-        if (!r)
-                puts(name);
-        return r;
-}
-
-static int rm(int argc, char **argv)
-{
-        enum { OPT_SANDBOX = 256 };
-        static const struct option options[] = {
-                {"force", no_argument, NULL, 'f'},
-                {"all", no_argument, NULL, 'a'},
-                {"sandbox", no_argument, NULL, OPT_SANDBOX},
-                {0},
-        };
-        bool force = false, all = false, sandboxes = false;
-        int option, status = 0;
-
-        while ((option = getopt_long(argc, argv, "fa", options, NULL)) >= 0) {
-                if (option == 'f')
-                        force = true;
-                else if (option == 'a')
-                        all = true;
-                else if (option == OPT_SANDBOX)
-                        sandboxes = true;
-                else
-                        return verb_usage_error(&verb_rm, "unknown option");
-        }
-        if (optind == argc && !all)
-                return verb_usage_error(&verb_rm, "which container?");
-        if (!sandboxes)
-                return each_container(argv + optind, argc - optind, all, rm_one, &force);
-        for (int i = optind; i < argc; i++) {
-                int r = rm_sandbox(argv[i], force);
-
-                if (r)
-                        status = r;
-        }
-        return status;
-}
-
 static int wait_one(sd_bus *bus, const char *name)
 {
         _cleanup_(objects_freep) Objects *objects = NULL;
@@ -228,16 +160,6 @@ const Verb verb_kill = {
         .help = "  -s, --signal SIGNAL  by name or number (SIGKILL)\n"
                 "  -a, --all            to every container\n",
         .run = kill_verb,
-};
-
-const Verb verb_rm = {
-        .name = "rm",
-        .arguments = "[OPTION…] CONTAINER…",
-        .summary = "remove containers",
-        .help = "  -f, --force          kill them first\n"
-                "  -a, --all            every container\n"
-                "      --sandbox        the names are sandboxes'\n",
-        .run = rm,
 };
 
 const Verb verb_wait = {

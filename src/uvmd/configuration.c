@@ -65,6 +65,12 @@ static bool is_log_driver(const char *text)
         return strcmp(text, "journald") == 0 || strcmp(text, "none") == 0;
 }
 
+static bool is_image_volumes(const char *text)
+{
+        return strcmp(text, "anonymous") == 0 || strcmp(text, "tmpfs") == 0 ||
+               strcmp(text, "ignore") == 0;
+}
+
 static bool is_storage(const char *text)
 {
         return strcmp(text, "disk") == 0 || strcmp(text, "memory") == 0;
@@ -188,6 +194,10 @@ const Option container_options[] = {
                   .max = LAYER_SIZE_MAX),
         CONTAINER("Tmpfs", OPTION_MAP, tmpfs, .max = 64, .is_valid = is_absolute,
                   .expected = "a map from absolute paths, each once"),
+        CONTAINER("ImageVolumes", OPTION_STRING, image_volumes, .is_valid = is_image_volumes,
+                  .expected = "\"anonymous\", \"tmpfs\" or \"ignore\""),
+        CONTAINER("MountTargets", OPTION_STRINGS, mount_targets, .max = 64, .is_valid = is_absolute,
+                  .expected = "a list of absolute paths"),
         CONTAINER_LIMITS(ContainerConfig, limits.),
         CONTAINER("CapabilitiesAdd", OPTION_STRINGS, capabilities_add, .max = 64,
                   .is_valid = is_capability, .expected = "a list of capabilities or \"ALL\""),

@@ -73,6 +73,8 @@ typedef struct ContainerConfig {
         char *storage; /* where the writable layer is: "disk" or "memory" */
         uint64_t storage_size;
         char **tmpfs;
+        char *image_volumes;  /* NULL: "anonymous" */
+        char **mount_targets; /* where the caller is going to mount something */
         ContainerLimits limits;
         char **capabilities_add, **capabilities_drop;
         OptionList rlimits;

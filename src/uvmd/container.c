@@ -109,9 +109,12 @@ int container_new(Container **ret, Sandbox *sandbox, const char *name, Container
         container->config = *config;
         *config = (ContainerConfig){};
         r = container_fill(container, name, image, error);
+        if (r >= 0)
+                r = mounts_add_image_volumes(container, error);
         if (r >= 0 && (sandbox->state == SANDBOX_STARTING || sandbox->state == SANDBOX_RUNNING))
                 r = container_set_up(container, error);
         if (r < 0) {
+                mounts_free_with_volumes(container);
                 container_free(container);
                 return r;
         }

@@ -367,6 +367,8 @@ void container_remove(Container *container)
         if (container->stage == CONTAINER_PLUGGED || container->stage == CONTAINER_DELETING)
                 container_unplug(container);
         upper_remove(container);
+        if (sandbox->config.auto_remove)
+                mounts_free_with_volumes(container);
         event_container_removed(container);
         container_free(container);
         sandbox_save(sandbox);

@@ -131,6 +131,17 @@ Mount *mount_free(Mount *mount)
         return NULL;
 }
 
+/* A volume that somebody else named in the meantime stays. */
+void mount_free_with_volume(Mount *mount)
+{
+        Volume *volume = mount->volume;
+        bool alone = volume && volume->anonymous && volume->n_users == 1;
+
+        mount_free(mount);
+        if (alone)
+                volume_take_away(volume, false, NULL, NULL);
+}
+
 void mount_settle(Mount *mount)
 {
         mount->goal = MOUNT_KEPT;
@@ -144,7 +155,10 @@ void mount_finish(Mount *mount)
 
         container_log_info(container, "mount %s: %s", mount->config.target,
                            mount->failure < 0 ? "failed" : "detached");
-        mount_free(mount);
+        if (mount->failure < 0)
+                mount_free_with_volume(mount);
+        else
+                mount_free(mount);
         sandbox_save(container->task.sandbox);
 }
 
@@ -312,13 +326,21 @@ static int mount_take_volume(Mount *mount, sd_bus_error *error)
 
         if (mount->kind != MOUNT_VOLUME)
                 return 0;
-        mount_find_volume(mount);
+        if (mount->config.volume)
+                mount_find_volume(mount);
         if (mount->volume)
                 return 0;
         r = volume_new(&volume, manager, mount->origin.uid, mount->config.volume, NULL, error);
-        if (r >= 0)
-                mount_find_volume(mount);
-        return r;
+        if (r < 0)
+                return r;
+        if (!mount->config.volume)
+                mount->config.volume = strdup(volume->name);
+        if (!mount->config.volume) {
+                volume_remove(volume);
+                return -ENOMEM;
+        }
+        mount_find_volume(mount);
+        return 0;
 }
 
 /* In a guest that runs: on its way at once. Else it is enough to know what it is. */
@@ -377,7 +399,7 @@ int mount_attach(Container *container, MountConfig *config, const MountCaller *c
         if (r >= 0)
                 r = mount_begin(mount, caller, error);
         if (r < 0) {
-                mount_free(mount);
+                mount_free_with_volume(mount);
                 return r;
         }
         mount->call = sd_bus_message_ref(call);

@@ -109,6 +109,9 @@ int mount_restore(Mount *mount, MountState state);
 /* Forgets it; answers who waits. What is in the guest stays there. */
 Mount *mount_free(Mount *mount);
 
+/* The same, and an anonymous volume that is its alone goes with it. No guest has it. */
+void mount_free_with_volume(Mount *mount);
+
 /* By target; NULL: there is none. */
 Mount *mount_find(const Container *container, const char *target);
 
@@ -171,6 +174,13 @@ bool mounts_volume_is_leaving(const Volume *volume);
 
 /* A volume was given back: those that wait for one try again. */
 void mounts_wake(Manager *manager);
+
+/* Adds the mounts that its image asks for (VOLUME), but where the configuration says that another
+ * comes. The container is new. 0 or -errno with @error. */
+int mounts_add_image_volumes(Container *container, sd_bus_error *error);
+
+/* Frees all mounts, with the anonymous volumes that are theirs alone. No guest has them. */
+void mounts_free_with_volumes(Container *container);
 
 /* The volume is being removed; no guest has it. */
 void mounts_drop_volume(Container *container, const Volume *volume);

@@ -26,7 +26,7 @@ static bool is_cache(const char *text)
 }
 
 /* Each component is a name: what is mounted over what is plain to see then. */
-static bool is_normal_path(const char *text)
+bool mount_target_is_valid(const char *text)
 {
         if (text[0] != '/' || !text[1])
                 return false;
@@ -68,7 +68,8 @@ static bool is_word(const char *text)
 const Option mount_options[] = {
         MOUNT("Type", OPTION_STRING, type, .is_valid = is_kind,
               .expected = "\"bind\", \"volume\", \"tmpfs\" or \"block\""),
-        MOUNT("Target", OPTION_STRING, target, .max = MOUNT_TARGET_MAX, .is_valid = is_normal_path,
+        MOUNT("Target", OPTION_STRING, target, .max = MOUNT_TARGET_MAX,
+              .is_valid = mount_target_is_valid,
               .expected = "an absolute path below \"/\" without \".\", \"..\" or empty components"),
         MOUNT("Source", OPTION_FD, source),
         MOUNT("SourcePath", OPTION_STRING, source_path, .max = 4095, .is_valid = is_absolute,
@@ -154,7 +155,7 @@ int mount_config_check(const MountConfig *config, sd_bus_error *error)
         const MountRule rules[] = {
                 {"Target", config->target, FOR_TREES | FOR(TMPFS) | FOR(BLOCK), ~0U},
                 {"SourcePath", config->source_path, FOR_SOURCE, FOR_SOURCE},
-                {"Volume", config->volume, FOR(VOLUME), FOR(VOLUME)},
+                {"Volume", config->volume, 0, FOR(VOLUME)},
                 {"Source", config->source >= 0, 0, FOR_SOURCE},
                 {"Cache", config->cache, 0, FOR_TREES},
                 {"NoCopy", config->nocopy, 0, FOR(VOLUME)},
@@ -168,7 +169,7 @@ int mount_config_check(const MountConfig *config, sd_bus_error *error)
         if (!config->type)
                 return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT, "Type is required.");
         /* A record's strings were not seen by the table. */
-        if (!is_kind(config->type) || (config->target && !is_normal_path(config->target)) ||
+        if (!is_kind(config->type) || (config->target && !mount_target_is_valid(config->target)) ||
             (config->cache && !is_cache(config->cache)))
                 return -EINVAL;
         kind = 1U << mount_config_kind(config);

@@ -49,6 +49,9 @@ extern const size_t mount_options_n;
 extern const Option mount_origin_options[];
 extern const size_t mount_origin_options_n;
 
+/* Whether something may be mounted there: an absolute path without ".", ".." and empty components. */
+bool mount_target_is_valid(const char *text);
+
 void mount_config_init(MountConfig *config);
 void mount_config_done(MountConfig *config);
 

@@ -288,6 +288,8 @@ void sandbox_forget(Sandbox *sandbox)
         HASH_ITER (hh, sandbox->containers, container, next) {
                 event_container_removed(container);
                 upper_remove(container);
+                if (sandbox->config.auto_remove)
+                        mounts_free_with_volumes(container);
         }
         event_sandbox_removed(sandbox);
         network_forget(sandbox);

@@ -27,6 +27,7 @@
 static const Option volume_options[] = {
         {.key = "Created", .type = OPTION_U64, .offset = offsetof(Volume, created)},
         {.key = "Labels", .type = OPTION_MAP, .offset = offsetof(Volume, labels)},
+        {.key = "Anonymous", .type = OPTION_BOOL, .offset = offsetof(Volume, anonymous)},
 };
 
 static char *volume_path(const Manager *manager, const char *key, const char *suffix)
@@ -131,13 +132,24 @@ static int volume_make(const Volume *volume)
         return r < 0 ? r : volume_save(volume);
 }
 
+/* Two ids' length: nobody gives one by chance. */
+static int volume_make_name(char ret[2 * ID_SIZE + 1])
+{
+        int r = id_generate(ret);
+
+        return r < 0 ? r : id_generate(ret + ID_SIZE);
+}
+
 int volume_new(Volume **ret, Manager *manager, uint32_t owner, const char *name,
                char *const *labels, sd_bus_error *error)
 {
+        char made[2 * ID_SIZE + 1];
         Volume *volume;
-        int r;
+        int r = name ? 0 : volume_make_name(made);
 
-        if (!name_is_valid(name))
+        if (r < 0)
+                return r;
+        if (name && !name_is_valid(name))
                 return error_set(error, -EINVAL, ERROR_INVALID_NAME,
                                  "\"%s\" is no name for a volume: it takes letters, digits, '_', "
                                  "'.' and '-', the first one a letter or digit, at most %d.",
@@ -146,9 +158,10 @@ int volume_new(Volume **ret, Manager *manager, uint32_t owner, const char *name,
                 return error_set(error, -EMFILE, ERROR_LIMIT_EXCEEDED,
                                  "You have %d volumes, and may not have more: remove some.",
                                  VOLUMES_MAX);
-        r = volume_add(&volume, manager, owner, name);
+        r = volume_add(&volume, manager, owner, name ?: made);
         if (r < 0)
                 return r;
+        volume->anonymous = !name;
         volume->created = clock_realtime_usec();
         volume->labels = strv_copy((char **)labels);
         r = labels && !volume->labels ? -ENOMEM : volume_make(volume);

@@ -26,7 +26,8 @@ typedef struct Volume {
         uint32_t owner;
         uint64_t created; /* CLOCK_REALTIME µs */
         char **labels;
-        unsigned n_users;             /* mounts, of whatever container */
+        bool anonymous;   /* made for a mount that named none: removed with an AutoRemove sandbox */
+        unsigned n_users; /* mounts, of whatever container */
         unsigned n_loose, n_coherent; /* those that are in a guest, by cache mode */
         List removals; /* RemoveVolume calls that wait for the end of machines that have it */
         UT_hash_handle hh;
@@ -39,7 +40,8 @@ void volumes_free(Manager *manager);
 /* By the name that @uid gives it; NULL: there is none, or it is not theirs. */
 Volume *volume_find(Manager *manager, uint32_t uid, const char *name);
 
-/* Makes one; @labels are copied, NULL: none. 0 or -errno with @error. */
+/* Makes one; @labels are copied, NULL: none. @name NULL: an anonymous one, which gets a name of its
+ * own. 0 or -errno with @error. */
 int volume_new(Volume **ret, Manager *manager, uint32_t owner, const char *name,
                char *const *labels, sd_bus_error *error);
 

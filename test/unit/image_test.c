@@ -393,7 +393,8 @@ static void test_config(void)
                                    "\"Env\":[\"A=b\"],\"StopSignal\":\"SIGQUIT\",\"User\":7,"
                                    "\"WorkingDir\":\"/srv\",\"Labels\":{\"k\":\"v\"},"
                                    "\"ExposedPorts\":{\"80/tcp\":{},\"9:9\":{},\"5/sctp\":{},"
-                                   "\"53/udp\":{}}}}");
+                                   "\"53/udp\":{}},"
+                                   "\"Volumes\":{\"/data//\":{},\"/\":1}}}");
         json_object *ours = oci_config_translate(config);
 
         unit_assert_string(json_object_to_json_string_ext(
@@ -401,7 +402,9 @@ static void test_config(void)
                            "{\"Command\":[\"sh\"],\"Environment\":[\"A=b\"],"
                            "\"WorkingDirectory\":\"/srv\",\"Architecture\":\"amd64\","
                            "\"Labels\":{\"k\":\"v\"},"
-                           "\"ExposedPorts\":[\"80/tcp\",\"53/udp\"],\"StopSignal\":3}");
+                           "\"ExposedPorts\":[\"80/tcp\",\"53/udp\"],"
+                           "\"Volumes\":[\"/data\",\"/\"],"
+                           "\"StopSignal\":3}");
         json_object_put(ours);
         json_object_put(config);
         unit_assert(!oci_json_parse("{", 1));

@@ -23,7 +23,7 @@ static void needs_and_takes(void)
                 {{.type = name, .target = path}, false},
                 {{.type = tmpfs}, false},
                 {{.type = bind, .target = path}, false},
-                {{.type = volume, .target = path}, false},
+                {{.type = volume, .target = path}, true},
                 {{.type = volume, .target = path, .volume = name, .source_path = path}, false},
                 {{.type = bind, .target = path, .source_path = path, .volume = name}, false},
                 {{.type = bind, .target = path, .source_path = path, .nocopy = true}, false},

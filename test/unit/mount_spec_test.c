@@ -48,6 +48,11 @@ static void short_form(void)
         unit_assert_string(spec.source, "cache");
         unit_assert(!spec.read_only && spec.nocopy);
         mount_spec_done(&spec);
+        spec = volume("/var/cache");
+        unit_assert_string(spec.type, "volume");
+        unit_assert(!spec.source);
+        unit_assert_string(spec.target, "/var/cache");
+        mount_spec_done(&spec);
 }
 
 static void long_form(void)
@@ -62,6 +67,9 @@ static void long_form(void)
         spec = mount("source=v,target=/v,ro=false");
         unit_assert_string(spec.type, "volume");
         unit_assert(!spec.read_only);
+        mount_spec_done(&spec);
+        spec = mount("type=volume,target=/v");
+        unit_assert(!spec.source);
         mount_spec_done(&spec);
         spec = mount("type=tmpfs,destination=/t,tmpfs-size=64m,tmpfs-mode=1777");
         unit_assert_string(spec.type, "tmpfs");
@@ -149,7 +157,7 @@ static void refuses_disks(void)
 static void refusals(void)
 {
         static const char *const volumes[] = {
-                "",       "/a",      ":/b",          "/a:",         "/a:b",       "v:./b",
+                "",       "a",       ":/b",          "/a:",         "/a:b",       "v:./b",
                 "/a:/b:", "/a:/b:x", "/a:/b:cache=", "/a:/b:bps=x", "/a:/b:ro=x", "/a:/b:target=/c",
         };
         static const char *const mounts[] = {

@@ -37,6 +37,19 @@ static void makes_and_finds(void)
         fd_close(fd);
 }
 
+static char anonymous[NAME_SIZE_MAX + 1];
+
+static void makes_anonymous(void)
+{
+        Volume *first, *second;
+
+        unit_assert_int(volume_new(&first, &manager, 0, NULL, NULL, NULL), 0);
+        unit_assert_int(volume_new(&second, &manager, 0, NULL, NULL, NULL), 0);
+        unit_assert(first->anonymous && strcmp(first->name, second->name) != 0);
+        unit_assert(!volume_find(&manager, 0, "data")->anonymous);
+        snprintf(anonymous, sizeof(anonymous), "%s", first->name);
+}
+
 static void loads_again(void)
 {
         Volume *volume;
@@ -50,6 +63,8 @@ static void loads_again(void)
         unit_assert_int(volume->created, created);
         unit_assert_string(strv_map_get(volume->labels, "k"), "v");
         unit_assert(volume_find(&manager, 0, "data"));
+        volume = volume_find(&manager, 0, anonymous);
+        unit_assert(volume && volume->anonymous);
 }
 
 static void one_has_it_loosely(void)
@@ -82,5 +97,5 @@ static void ends(void)
         unit_assert_int(system(command), 0);
 }
 
-UNIT_MAIN(UNIT_TEST(makes_and_finds), UNIT_TEST(loads_again), UNIT_TEST(one_has_it_loosely),
-          UNIT_TEST(ends))
+UNIT_MAIN(UNIT_TEST(makes_and_finds), UNIT_TEST(makes_anonymous), UNIT_TEST(loads_again),
+          UNIT_TEST(one_has_it_loosely), UNIT_TEST(ends))

@@ -204,6 +204,8 @@ static int append_image(sd_bus_message *reply, const Image *image)
         if (r >= 0)
                 r = append_strings(reply, "ExposedPorts", config->exposed_ports);
         if (r >= 0)
+                r = append_strings(reply, "Volumes", config->volumes);
+        if (r >= 0)
                 r = append_labels(reply, config->labels);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }

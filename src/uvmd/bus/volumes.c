@@ -60,10 +60,11 @@ static int append_volume(sd_bus_message *reply, const Volume *volume)
         int r = sd_bus_message_open_container(reply, 'a', "{sv}");
 
         if (r >= 0)
-                r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}", "Name", "s", volume->name,
-                                          "Owner", "u", volume->owner, "Created", "t",
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}", "Name", "s",
+                                          volume->name, "Owner", "u", volume->owner, "Created", "t",
                                           volume->created, "Mounts", "u", volume->n_users, "InUse",
-                                          "b", volume->n_loose + volume->n_coherent > 0);
+                                          "b", volume->n_loose + volume->n_coherent > 0,
+                                          "Anonymous", "b", volume->anonymous);
         if (r >= 0)
                 r = append_labels(reply, volume->labels);
         return r < 0 ? r : sd_bus_message_close_container(reply);

@@ -33,6 +33,7 @@ const Option image_config_options[] = {
         CONFIG("Labels", OPTION_MAP, labels),
         CONFIG("Architecture", OPTION_STRING, architecture),
         CONFIG("ExposedPorts", OPTION_STRINGS, exposed_ports),
+        CONFIG("Volumes", OPTION_STRINGS, volumes),
 };
 const size_t image_config_options_n = ELEMENTSOF(image_config_options);
 

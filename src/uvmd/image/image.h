@@ -30,6 +30,7 @@ typedef struct ImageConfig {
         char **labels;
         char *architecture;   /* as OCI has it: "amd64" */
         char **exposed_ports; /* PortSpecs without the host's side: "80", "53/udp" */
+        char **volumes;       /* paths that are volumes in its containers; not checked */
 } ImageConfig;
 
 extern const Option image_config_options[];

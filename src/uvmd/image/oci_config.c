@@ -287,6 +287,25 @@ static void translate_ports(json_object *to, json_object *ports)
         json_object_object_add(to, "ExposedPorts", list);
 }
 
+/* Volumes are an object whose keys count. */
+static void translate_volumes(json_object *to, json_object *volumes)
+{
+        json_object *paths;
+
+        if (!volumes || json_object_object_length(volumes) == 0)
+                return;
+        paths = json_object_new_array();
+        json_object_object_foreach (volumes, path, value) {
+                size_t n = strlen(path);
+
+                (void)value;
+                while (n > 1 && path[n - 1] == '/')
+                        n--;
+                json_object_array_add(paths, json_object_new_string_len(path, (int)n));
+        }
+        json_object_object_add(to, "Volumes", paths);
+}
+
 json_object *oci_config_translate(json_object *config)
 {
         json_object *from = oci_get(config, "config", json_type_object);
@@ -304,6 +323,7 @@ json_object *oci_config_translate(json_object *config)
         translate_string(to, "Architecture", oci_get_string(config, "architecture"));
         translate_labels(to, oci_get(from, "Labels", json_type_object));
         translate_ports(to, oci_get(from, "ExposedPorts", json_type_object));
+        translate_volumes(to, oci_get(from, "Volumes", json_type_object));
         if (number > 0)
                 json_object_object_add(to, "StopSignal", json_object_new_int(number));
         return to;
