@@ -11,6 +11,7 @@
 #include "base/io.h"
 
 #include "agent/copy.h"
+#include "agent/copydata.h"
 #include "agent/copytree.h"
 #include "agent/mountfd.h"
 #include "agent/operation.h"
@@ -226,6 +227,7 @@ static int copy_run(Operation *operation, int output, Fault *fault)
         AgentCopied copied;
         int r, s;
 
+        copy_hold_stop();
         text_write(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE_COPY, strlen(OOM_SCORE_COPY));
         if (own < 0)
                 return fault_set(fault, errno_neg(), "cannot open /proc/self/ns/mnt");
@@ -288,4 +290,9 @@ void copy_start(Container *container, uint32_t request, AgentCopy *message)
         copy->message = *message;
         *message = (AgentCopy){};
         operation_start(&copy->operation, &copy_kind, container, request);
+}
+
+void copy_stop(Container *container)
+{
+        operations_ask(container, &copy_kind);
 }

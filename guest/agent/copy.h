@@ -10,3 +10,6 @@
 
 /* Answers request @request later. Takes the fields of the message. */
 void copy_start(Container *container, uint32_t request, AgentCopy *message);
+
+/* Has those of the container end soon. */
+void copy_stop(Container *container);

@@ -1,6 +1,7 @@
 /* Contents of a file that is copied; see copytree.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,22 @@
 #include "agent/copydata.h"
 
 #define BLOCK 4096
+
+void copy_hold_stop(void)
+{
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigprocmask(SIG_BLOCK, &mask, NULL);
+}
+
+bool copy_is_stopped(void)
+{
+        sigset_t pending;
+
+        return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
+}
 
 static int write_at(int fd, const uint8_t *data, size_t size, off_t at)
 {
@@ -75,6 +92,8 @@ static int copy_stretch(int from, int to, uint8_t *buffer, bool sparse, off_t *a
                         return errno_neg();
                 if (n == 0)
                         return -ENODATA;
+                if (copy_is_stopped())
+                        return -ECANCELED;
                 r = sparse ? write_sparse(to, buffer, (size_t)n, *at)
                            : write_at(to, buffer, (size_t)n, *at);
                 if (r < 0)

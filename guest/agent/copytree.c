@@ -140,6 +140,8 @@ static int run(CopyTree *copy, Fault *fault)
                 const char *name;
                 int r = walk_next(&copy->walk, &name);
 
+                if (r == 0 && copy_is_stopped())
+                        r = -ECANCELED;
                 if (r == 0)
                         r = name ? copy_entry(copy, level, name) : leave(copy, level);
                 if (r < 0)

@@ -126,6 +126,16 @@ void operations_end(Container *container)
         }
 }
 
+void operations_ask(Container *container, const OperationKind *kind)
+{
+        list_for_each (item, &container->operations) {
+                Operation *operation = LIST_ENTRY(item, Operation, link);
+
+                if (operation->kind == kind)
+                        worker_ask(operation->worker);
+        }
+}
+
 int operation_enter(int *ret_root, Fault *fault)
 {
         int root;

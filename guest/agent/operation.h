@@ -51,6 +51,9 @@ void operation_start(Operation *operation, const OperationKind *kind, Container 
 /* The container has ended: those that end with it are made to. */
 void operations_end(Container *container);
 
+/* Asks those of @kind to end. */
+void operations_ask(Container *container, const OperationKind *kind);
+
 /* In the worker: leaves the agent's mount namespace for the container's, with its root as the
  * working directory and *ret_root (if not NULL) an fd of it. 0 or -errno with @fault filled in. */
 int operation_enter(int *ret_root, Fault *fault);

@@ -102,6 +102,12 @@ static void reply_stats(Guest *guest, uint32_t id, const Container *container)
                 guest_reply_payload(guest, id, payload, size);
 }
 
+static void stop_copy(Container *container, uint32_t request)
+{
+        copy_stop(container);
+        guest_reply(container->guest, request, NULL);
+}
+
 /* The requests whose payload is the name of a container. */
 static int handle_container(Guest *guest, const Frame *frame)
 {
@@ -124,6 +130,8 @@ static int handle_container(Guest *guest, const Frame *frame)
                 container_delete(container, frame->id);
         else if (frame->type == AGENT_REQUEST_STATS)
                 reply_stats(guest, frame->id, container);
+        else if (frame->type == AGENT_REQUEST_STOP_COPY)
+                stop_copy(container, frame->id);
         else
                 processes_answer(container, frame->id);
         return 0;
@@ -346,6 +354,7 @@ static void dispatch(Guest *guest, const Frame *frame)
                 {AGENT_REQUEST_MOUNT, handle_mount},
                 {AGENT_REQUEST_UNMOUNT, handle_unmount},
                 {AGENT_REQUEST_COPY, handle_copy},
+                {AGENT_REQUEST_STOP_COPY, handle_container},
                 {AGENT_REQUEST_DIFF, handle_diff},
                 {AGENT_REQUEST_NETWORK, handle_network},
                 {AGENT_REQUEST_RESOLVER, handle_resolver},
@@ -381,7 +390,8 @@ typedef struct Waiting {
 static bool can_wait(uint16_t type)
 {
         return type == AGENT_REQUEST_CREATE || type == AGENT_REQUEST_MOUNT ||
-               type == AGENT_REQUEST_UNMOUNT || type == AGENT_REQUEST_COPY;
+               type == AGENT_REQUEST_UNMOUNT || type == AGENT_REQUEST_COPY ||
+               type == AGENT_REQUEST_STOP_COPY;
 }
 
 static bool must_wait(const Guest *guest, uint16_t type)

@@ -91,8 +91,18 @@ int worker_start(Loop *loop, WorkerFunction run, void *argument, WorkerDone done
         return worker_start_job(loop, &job, &worker);
 }
 
+static void worker_signal(Worker *worker, int signal_number)
+{
+        if (syscall(SYS_pidfd_send_signal, worker->pidfd, signal_number, NULL, 0) < 0)
+                log_warning_errno(errno_neg(), "cannot end a worker");
+}
+
+void worker_ask(Worker *worker)
+{
+        worker_signal(worker, SIGTERM);
+}
+
 void worker_kill(Worker *worker)
 {
-        if (syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0) < 0)
-                log_warning_errno(errno_neg(), "cannot end a worker");
+        worker_signal(worker, SIGKILL);
 }

@@ -34,5 +34,8 @@ typedef struct WorkerJob {
 /* As above. *ret is valid until @done is called. */
 int worker_start_job(Loop *loop, const WorkerJob *job, Worker **ret);
 
+/* Asks it to end: SIGTERM. */
+void worker_ask(Worker *worker);
+
 /* Ends it: @done is called with -EINTR, unless it was about to end. */
 void worker_kill(Worker *worker);

@@ -102,6 +102,7 @@ typedef enum AgentType {
         AGENT_REQUEST_CPUS = 34,      /* AgentCpus → AgentCpus: how many are online now */
         AGENT_REQUEST_UPDATE = 35,    /* AgentUpdate: limits of a container */
         AGENT_REQUEST_SET_TIME = 36,  /* AgentTime: the host's clock has jumped */
+        AGENT_REQUEST_STOP_COPY = 37, /* AgentContainer: a COPY of it ends soon, with ECANCELED */
 
         /* agent → host */
         AGENT_EVENT_EXITED = 64,  /* AgentExited */
@@ -388,7 +389,8 @@ typedef struct AgentRemoveMount {
  * file system there doesn't know are left out. The device is mounted for the copy alone (EBUSY: it
  * is in use) and free when the answer comes.
  * Answered when it is done: ENOENT, ENOTDIR, EISDIR (a file over a directory) …, ENOSPC, EINTR: the
- * container has ended; what was copied by then stays, but no half of a file. The text names the file.
+ * container has ended; ECANCELED: STOP_COPY; what was copied by then stays, but no half of a file. The
+ * text names the file.
  */
 typedef struct AgentCopy {
         char *container;

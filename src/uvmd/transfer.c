@@ -30,8 +30,8 @@ ENUM_TABLE(transfer_state, TransferState, TRANSFER_STATE_MAX_)
 static const unsigned transitions[TRANSFER_STATE_MAX_] = {
         [TRANSFER_WAITING] = TO(EXPORTING) | TO(ASKING), /* a list of changes needs no device */
         [TRANSFER_EXPORTING] = TO(PLUGGING),
-        [TRANSFER_PLUGGING] = TO(ASKING),
-        [TRANSFER_ASKING] = TO(UNPLUGGING) | TO(ASKING), /* asks for more changes */
+        [TRANSFER_PLUGGING] = TO(ASKING) | TO(UNPLUGGING), /* nobody waits any more */
+        [TRANSFER_ASKING] = TO(UNPLUGGING) | TO(ASKING),   /* asks for more changes */
         [TRANSFER_UNPLUGGING] = 0,
 };
 
@@ -72,7 +72,32 @@ Transfer *transfer_free(Transfer *transfer, int r, const sd_bus_error *error)
         return NULL;
 }
 
-/* Nobody waits any more: what the guest has begun it finishes, and nobody hears of it. */
+/* COPY itself answers, and that is what the transfer waits for. */
+static void transfer_on_stopped(void *userdata, int r, const ShimReply *reply)
+{
+        const Transfer *transfer = userdata;
+
+        if (reply && r < 0)
+                container_log_warning(transfer->container, "a copy can't be stopped: %s",
+                                      reply->text);
+}
+
+static void transfer_stop(Transfer *transfer)
+{
+        const AgentContainer message = {.container = transfer->container->id};
+        uint8_t payload[128];
+        size_t size;
+        int r = agent_container_encode(&message, payload, sizeof(payload), &size);
+
+        if (r >= 0)
+                r = sandbox_ask_agent(transfer_sandbox(transfer), AGENT_REQUEST_STOP_COPY, 0,
+                                      payload, size, transfer_on_stopped, transfer);
+        if (r < 0)
+                container_log_warning(transfer->container, "a copy can't be stopped: %s",
+                                      strerror(-r));
+}
+
+/* Nobody waits any more: the guest leaves off, and gives the directory back. */
 static int transfer_on_caller_gone(sd_bus_track *track, void *userdata)
 {
         Transfer *transfer = userdata;
@@ -81,6 +106,8 @@ static int transfer_on_caller_gone(sd_bus_track *track, void *userdata)
         transfer->call = sd_bus_message_unref(transfer->call);
         if (transfer->state == TRANSFER_WAITING || transfer->state == TRANSFER_EXPORTING)
                 transfer_free(transfer, -ECANCELED, NULL);
+        else if (transfer->state == TRANSFER_ASKING && transfer->kind != TRANSFER_CHANGES)
+                transfer_stop(transfer);
         return 0;
 }
 
@@ -110,6 +137,9 @@ static void transfer_finish(Transfer *transfer)
 
         if (r >= 0)
                 r = transfer_answer(transfer, &transfer->error);
+        if (!transfer->call)
+                container_log_info(transfer->container, "the copy that nobody waits for: %s",
+                                   r < 0 ? strerror(-r) : "done");
         transfer_end(transfer, r, &transfer->error);
 }
 
@@ -201,7 +231,10 @@ static void transfer_on_plugged(void *userdata, int r, const ShimReply *reply)
                 return;
         }
         transfer->slot = reply->value;
-        transfer_ask(transfer);
+        if (transfer->call)
+                transfer_ask(transfer);
+        else
+                transfer_unplug(transfer);
 }
 
 static void transfer_on_export(void *userdata, int r, const sd_bus_error *error,

@@ -5,8 +5,8 @@
  *      waiting → exporting → exported → plugging → asking → unplugging
  *
  * The directory that a copy comes from or goes to is a 9p device of the guest for so long. The answer
- * comes when that is gone again: what the caller gets is nobody else's any more. A caller who leaves
- * is not answered; the guest finishes what it has begun.
+ * comes when that is gone again: what the caller gets is nobody else's any more. When
+ * the caller leaves the guest leaves off; what was copied by then stays.
  */
 #pragma once
 

@@ -228,6 +228,8 @@ static int commit_inherit(ImporterOptions *options, const ImageConfig *image)
                 options->user = strdup(image->user);
         if (!options->labels && image->labels)
                 options->labels = strv_copy(image->labels);
+        if (!options->volumes && image->volumes)
+                options->volumes = strv_copy(image->volumes);
         if (!options->stop_signal)
                 options->stop_signal = image->stop_signal;
         return 0;

@@ -48,6 +48,8 @@ const Option importer_options[] = {
         OPTION("User", OPTION_STRING, user, .max = 256),
         OPTION("StopSignal", OPTION_I32, stop_signal, .min = 1, .max = 64),
         OPTION("Labels", OPTION_MAP, labels, .max = 64),
+        OPTION("Volumes", OPTION_STRINGS, volumes, .max = 64, .is_valid = is_absolute,
+               .expected = "a list of absolute paths"),
 };
 const size_t importer_options_n = ELEMENTSOF(importer_options);
 
@@ -89,6 +91,7 @@ static void importer_apply_options(ImageConfig *config, ImporterOptions *options
                 {&options->working_directory, &config->working_directory},
                 {&options->user, &config->user},
                 {&options->labels, &config->labels},
+                {&options->volumes, &config->volumes},
         };
 
         if (options->stop_signal)

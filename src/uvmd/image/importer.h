@@ -18,6 +18,7 @@ typedef struct ImporterOptions {
         char *user;
         int32_t stop_signal;
         char **labels;
+        char **volumes;
 } ImporterOptions;
 
 #define IMPORTER_STAGE_SIZE (ID_SIZE + 8)
