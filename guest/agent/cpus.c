@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+#include "agent/channels.h"
 #include "agent/cpulist.h"
 #include "agent/cpus.h"
 #include "agent/task.h"
@@ -92,7 +93,11 @@ static int cpus_run(const Task *task, TaskResult *ret)
         fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return fault_set(&ret->fault, errno_neg(), "cannot open %s", directory);
+        /* A CPU that goes leaves no queue behind that is for nobody. */
+        if (cpus->cpus < cpus_online())
+                channels_follow(cpus->cpus);
         r = set_all(fd, cpus->cpus, &ret->fault);
+        channels_follow(cpus_online());
         put_online(ret);
         return r;
 }

@@ -17,6 +17,6 @@ uint32_t cpus_online(void);
 
 /*
  * Brings CPUs 0 to @cpus - 1 online, in this order, and takes those above off, the highest first, up
- * to the first that won't. Answers @request with how many are online.
+ * to the first that won't; network devices' queues follow (channels.h). Answers @request with how many are online.
  */
 void cpus_start(Guest *guest, uint32_t request, uint32_t cpus);

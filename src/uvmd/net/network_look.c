@@ -176,7 +176,7 @@ void network_look(Sandbox *sandbox)
         ReconcileOptions options = {
                 .netns = network->netns,
                 .joined = joined,
-                .queues = MIN(sandbox->config.vcpus, NET_QUEUES_MAX),
+                .queues = MIN(hotplug_vcpus_max(sandbox), NET_QUEUES_MAX),
                 .monitor = !network->monitor,
         };
         int r;
