@@ -185,6 +185,65 @@ static void test_throttle(void)
         end();
 }
 
+#define RATE        20000000U /* bytes/s */
+#define RATE_PACKET 4000U
+
+/* The guest has all its buffers in the ring all the time, and the host's end sends or takes what it can. */
+static void pump(unsigned queue)
+{
+        uint32_t written;
+
+        while (driver_used(&drivers[queue]) > 0)
+                driver_offer(&drivers[queue], driver_reap(&drivers[queue], &written));
+        driver_kick(&drivers[queue]);
+        while (queue == 0 ? send(peers[0], packet, HEADER + RATE_PACKET, 0) > 0
+                          : recv(peers[0], got, sizeof(got), 0) > 0)
+                ;
+        unit_assert_int(loop_step(loop, USEC_PER_MSEC), 0);
+}
+
+static uint64_t moved(unsigned queue)
+{
+        return queue == 0 ? device->counters.bytes_to_guest : device->counters.bytes_from_guest;
+}
+
+/* What a limit lets through over a while, once its burst is spent, is its rate to 5 %. */
+static void check_rate(unsigned queue)
+{
+        uint64_t began, before, usec, expected;
+
+        begin();
+        for (unsigned i = 0; i < 64; i++) {
+                if (queue == 1)
+                        guest_sends(1, i, RATE_PACKET, 1);
+                else
+                        offer(0, i, 1);
+        }
+        make_packet(RATE_PACKET, 1);
+        set_throttle(queue == 0 ? THROTTLE_RECEIVE : THROTTLE_TRANSMIT,
+                     (ThrottleLimits){.bytes = RATE, .bytes_burst = RATE / 4});
+        while (moved(queue) < RATE / 2)
+                pump(queue);
+        before = moved(queue);
+        began = clock_now_usec();
+        while (clock_now_usec() < began + USEC_PER_SEC / 2)
+                pump(queue);
+        usec = clock_now_usec() - began;
+        expected = usec * (RATE / 1000000);
+        if (moved(queue) - before < expected * 95 / 100 ||
+            moved(queue) - before > expected * 105 / 100)
+                unit_fail("queue %u: %llu bytes in %llu us, and %llu are right", queue,
+                          (unsigned long long)(moved(queue) - before), (unsigned long long)usec,
+                          (unsigned long long)expected);
+        end();
+}
+
+static void test_throttle_rate(void)
+{
+        check_rate(0);
+        check_rate(1);
+}
+
 static void test_reload(void)
 {
         uint8_t bytes[1024];
@@ -258,4 +317,5 @@ static void test_not_a_tap(void)
 
 UNIT_MAIN(UNIT_TEST(test_config), UNIT_TEST(test_pairs), UNIT_TEST(test_without_mq),
           UNIT_TEST(test_control_malformed), UNIT_TEST(test_link), UNIT_TEST(test_throttle),
-          UNIT_TEST(test_reload), UNIT_TEST(test_lost), UNIT_TEST(test_not_a_tap))
+          UNIT_TEST(test_throttle_rate), UNIT_TEST(test_reload), UNIT_TEST(test_lost),
+          UNIT_TEST(test_not_a_tap))

@@ -15,8 +15,9 @@
 #define NET_RING_FEATURES \
         (VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | 1ULL << 15)
 
-/* Packets of a turn. */
-#define NET_TURN_MAX 64
+/* Packets of a turn, and how often in one of sending the tap is looked at. */
+#define NET_TURN_MAX      64
+#define NET_EXCHANGES_MAX 4
 
 /* After so many bytes of a turn the guest hears of them, so that it works while we do. */
 #define NET_SIGNAL_BYTES (128U << 10)
@@ -256,12 +257,15 @@ static int pair_tell_exchanged(NetPair *pair)
 
 static int pair_transmit_turn(NetPair *pair)
 {
+        unsigned n_exchanges = 0;
         int r = 0;
 
-        for (unsigned n = 0; n < NET_TURN_MAX && r == 0; n++) {
+        for (unsigned n = 0; n < NET_TURN_MAX && n_exchanges < NET_EXCHANGES_MAX && r == 0; n++) {
                 r = pair_transmit_one(pair);
-                if (r == 0 && pair->untold_bytes >= NET_SIGNAL_BYTES)
+                if (r == 0 && pair->untold_bytes >= NET_SIGNAL_BYTES) {
                         r = pair_tell_exchanged(pair);
+                        n_exchanges++;
+                }
         }
         if (r == 0) /* the others first */
                 virtio_device_kick(pair->device, transmit_index(pair));
