@@ -46,13 +46,17 @@ static int take_option(NetworkArg *arg, char *option, char **ret_error)
                 if (arg->n_ips == NETWORK_ARG_IPS_MAX)
                         return wrong(ret_error, "at most %d addresses", NETWORK_ARG_IPS_MAX);
                 arg->ips[arg->n_ips++] = value;
+        } else if (strcmp(option, "alias") == 0) {
+                if (arg->n_aliases == NETWORK_ARG_ALIASES_MAX)
+                        return wrong(ret_error, "at most %d aliases", NETWORK_ARG_ALIASES_MAX);
+                arg->aliases[arg->n_aliases++] = value;
         } else if (strcmp(option, "mac") == 0) {
                 arg->mac = value;
         } else if (strcmp(option, "interface_name") == 0) {
                 arg->interface = value;
         } else {
-                return wrong(ret_error, "there is no option \"%s\" (ip, mac, interface_name)",
-                             option);
+                return wrong(ret_error,
+                             "there is no option \"%s\" (ip, mac, alias, interface_name)", option);
         }
         return 0;
 }

@@ -4,13 +4,14 @@
  *      NAME | none | private | cni:NAME | host:INTERFACE | ovs:BRIDGE   [:OPTION=VALUE[,OPTION=VALUE…]]
  *      ns:PATH
  *
- * Options are ip, mac and interface_name. Whether a name is one uvmd says. Pure.
+ * Options are ip, mac, alias and interface_name. Whether a name is one uvmd says. Pure.
  */
 #pragma once
 
 #include <stddef.h>
 
-#define NETWORK_ARG_IPS_MAX 16
+#define NETWORK_ARG_IPS_MAX     16
+#define NETWORK_ARG_ALIASES_MAX 16
 
 typedef struct NetworkArg {
         char *text;          /* owned; the strings below point into it */
@@ -19,6 +20,8 @@ typedef struct NetworkArg {
         const char *mac, *interface;
         const char *ips[NETWORK_ARG_IPS_MAX];
         size_t n_ips;
+        const char *aliases[NETWORK_ARG_ALIASES_MAX];
+        size_t n_aliases;
 } NetworkArg;
 
 /* 0; -EINVAL with one sentence in *ret_error (free() it); or -ENOMEM. */

@@ -76,6 +76,8 @@ int launch_create(Launch *launch, sd_bus *bus, Setup *setup, const char *image, 
         r = launch_create_container(launch, bus, setup, image, command);
         if (!r && launch->owns_sandbox)
                 r = network_attach_others(&setup->network, bus, launch->sandbox);
+        if (!r && launch->owns_sandbox)
+                r = network_throttle_all(&setup->network, bus, launch->sandbox);
         for (size_t i = 0; !r && i < setup->n_mounts; i++)
                 r = mount_attach(bus, launch->container, &setup->mounts[i]);
         for (size_t i = 0; !r && i < setup->n_throttles; i++)

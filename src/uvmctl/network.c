@@ -39,6 +39,23 @@ static int add_network(NetworkOptions *options, const Verb *verb, const char *te
         return 0;
 }
 
+static int add_throttle(NetworkOptions *options, const Verb *verb)
+{
+        ThrottleArg *grown = reallocarray(options->throttles, options->n_throttles + 1,
+                                          sizeof(*grown));
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        if (!grown)
+                abort();
+        options->throttles = grown;
+        r = throttle_arg_parse(&grown[options->n_throttles++], optarg, &error);
+        if (r < 0)
+                return verb_usage_error(verb, "--network-throttle: %s",
+                                        error ? error : strerror(-r));
+        return 0;
+}
+
 int network_take_option(NetworkOptions *options, const Verb *verb, int option)
 {
         switch (option) {
@@ -65,6 +82,11 @@ int network_take_option(NetworkOptions *options, const Verb *verb, int option)
         case NETWORK_OPT_IP:
                 texts_add(&options->ips, optarg);
                 return 0;
+        case NETWORK_OPT_ALIAS:
+                texts_add(&options->aliases, optarg);
+                return 0;
+        case NETWORK_OPT_THROTTLE:
+                return add_throttle(options, verb);
         case NETWORK_OPT_MAC:
                 options->mac = optarg;
                 return 0;
@@ -81,13 +103,15 @@ void network_add_port(NetworkOptions *options, const char *port)
 /* What only a network that plugins make can do. */
 static bool wants_plugins(const NetworkOptions *options)
 {
-        return options->ports.n || options->publish_all || options->ips.n || options->mac;
+        return options->ports.n || options->publish_all || options->ips.n || options->mac ||
+               options->aliases.n;
 }
 
 bool network_is_given(const NetworkOptions *options)
 {
         return options->n_networks || options->dns.n || options->dns_search.n ||
-               options->dns_options.n || options->hosts.n || wants_plugins(options);
+               options->dns_options.n || options->hosts.n || options->n_throttles ||
+               wants_plugins(options);
 }
 
 /* The value of UVM_NETWORK in the file, in new memory; NULL: it says nothing. */
@@ -151,6 +175,10 @@ void network_options_done(NetworkOptions *options)
         free(options->dns_options.texts);
         free(options->hosts.texts);
         free(options->ips.texts);
+        free(options->aliases.texts);
+        for (size_t i = 0; i < options->n_throttles; i++)
+                throttle_arg_done(&options->throttles[i]);
+        free(options->throttles);
         json_object_put(options->images);
 }
 
@@ -201,19 +229,24 @@ static int append_namespace(sd_bus_message *message, const char *path)
         return sd_bus_message_append(message, "{sv}", "NetworkNamespace", "h", fd);
 }
 
-static int append_arg(sd_bus_message *message, const NetworkArg *arg, const NetworkTexts *ips,
-                      const char *mac)
+/* @more: what the options say of the first one; NULL: this is another. */
+static int append_arg(sd_bus_message *message, const NetworkArg *arg, const NetworkOptions *more)
 {
+        static const NetworkOptions none = {};
+        const NetworkOptions *first = more ? more : &none;
         int r = arg->path ? append_namespace(message, arg->path)
                           : append_text(message, "Network", arg->network);
 
         if (r >= 0)
                 r = append_text(message, "Interface", arg->interface);
         if (r >= 0)
-                r = append_text(message, "MACAddress", arg->mac ? arg->mac : mac);
+                r = append_text(message, "MACAddress", arg->mac ? arg->mac : first->mac);
         if (r >= 0)
-                r = append_texts(message, "Addresses", arg->ips, arg->n_ips,
-                                 ips ? ips->texts : NULL, ips ? ips->n : 0);
+                r = append_texts(message, "Addresses", arg->ips, arg->n_ips, first->ips.texts,
+                                 first->ips.n);
+        if (r >= 0)
+                r = append_texts(message, "Aliases", arg->aliases, arg->n_aliases,
+                                 first->aliases.texts, first->aliases.n);
         return r;
 }
 
@@ -230,14 +263,14 @@ int network_append_sandbox(const NetworkOptions *options, sd_bus_message *messag
         int r = 0;
 
         if (options->n_networks > 0)
-                r = append_arg(message, &options->networks[0], &options->ips, options->mac);
+                r = append_arg(message, &options->networks[0], options);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(lists); i++)
                 r = append_list(message, lists[i].key, lists[i].texts);
         return r;
 }
 
 int network_attach_one(sd_bus *bus, const char *sandbox, const NetworkArg *arg,
-                       const NetworkTexts *ports, bool print)
+                       const NetworkTexts *ports, const ThrottleArg *throttle, bool print)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL, *reply = NULL;
         const char *name;
@@ -247,7 +280,7 @@ int network_attach_one(sd_bus *bus, const char *sandbox, const NetworkArg *arg,
                 return r;
         r = sd_bus_message_open_container(message, 'a', "{sv}");
         if (r >= 0)
-                r = append_arg(message, arg, NULL, NULL);
+                r = append_arg(message, arg, NULL);
         if (r >= 0 && ports)
                 r = append_list(message, "Ports", ports);
         if (r >= 0)
@@ -255,12 +288,15 @@ int network_attach_one(sd_bus *bus, const char *sandbox, const NetworkArg *arg,
         if (r < 0)
                 return client_fail("the call can't be made");
         r = client_send_late(bus, message, "Attaching …", &reply);
-        if (r || !print)
+        if (r)
                 return r;
         if (sd_bus_message_read(reply, "s", &name) < 0)
                 return client_fail("uvmd's answer can't be read");
-        puts(name);
-        return 0;
+        if (throttle)
+                r = network_throttle_one(bus, sandbox, name, throttle);
+        if (!r && print)
+                puts(name);
+        return r;
 }
 
 int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char *sandbox)
@@ -268,6 +304,6 @@ int network_attach_others(const NetworkOptions *options, sd_bus *bus, const char
         int r = 0;
 
         for (size_t i = 1; !r && i < options->n_networks; i++)
-                r = network_attach_one(bus, sandbox, &options->networks[i], NULL, false);
+                r = network_attach_one(bus, sandbox, &options->networks[i], NULL, NULL, false);
         return r;
 }

@@ -115,21 +115,41 @@ static int find_sandbox(sd_bus *bus, const char *name, Objects **objects, Object
         return r ? r : each_sandbox_of(*objects, &container, ret);
 }
 
+static int attach_throttle(ThrottleArg *throttle)
+{
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        throttle_arg_done(throttle);
+        r = throttle_arg_parse_limits(throttle, optarg, &error);
+        return r >= 0 ? 0
+                      : verb_usage_error(&verb_network_attach, "--throttle: %s",
+                                         error ? error : strerror(-r));
+}
+
 static int attach(int argc, char **argv)
 {
-        static const struct option options[] = {{"publish", required_argument, NULL, 'p'}, {0}};
+        static const struct option options[] = {{"publish", required_argument, NULL, 'p'},
+                                                {"throttle", required_argument, NULL, 't'},
+                                                {0}};
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(objects_freep) Objects *objects = NULL;
         _cleanup_(network_arg_done) NetworkArg arg = {};
         _cleanup_(freep) char *error = NULL;
         _cleanup_(network_options_done) NetworkOptions given = {};
+        _cleanup_(throttle_arg_done) ThrottleArg throttle = {};
         Object sandbox;
         int option, r = 0;
 
-        while (!r && (option = getopt_long(argc, argv, "p:", options, NULL)) >= 0)
-                r = option == 'p' ? network_take_option(&given, &verb_network_attach, option)
-                                  : verb_usage_error(&verb_network_attach,
-                                                     "these options are not understood");
+        while (!r && (option = getopt_long(argc, argv, "p:", options, NULL)) >= 0) {
+                if (option == 'p')
+                        r = network_take_option(&given, &verb_network_attach, option);
+                else if (option == 't')
+                        r = attach_throttle(&throttle);
+                else
+                        r = verb_usage_error(&verb_network_attach,
+                                             "these options are not understood");
+        }
         if (r)
                 return r;
         if (argc - optind != 2)
@@ -144,7 +164,9 @@ static int attach(int argc, char **argv)
         r = client_bus_open(&bus);
         if (!r)
                 r = find_sandbox(bus, argv[optind], &objects, &sandbox);
-        return r ? r : network_attach_one(bus, sandbox.path, &arg, &given.ports, true);
+        return r ? r
+                 : network_attach_one(bus, sandbox.path, &arg, &given.ports,
+                                      throttle.text ? &throttle : NULL, true);
 }
 
 static int detach(int argc, char **argv)
@@ -207,13 +229,16 @@ const Verb verb_network_inspect = {
 
 const Verb verb_network_attach = {
         .name = "network attach",
-        .arguments = "[OPTION…] CONTAINER NETWORK[:ip=ADDRESS,mac=MAC,interface_name=NAME]",
+        .arguments = "[OPTION…] CONTAINER NETWORK[:OPTION=VALUE,…]",
         .summary = "give a container's machine an interface in a network",
         .help = "Prints the interface's name. It is there in the running machine at once, and "
                 "again\n"
                 "whenever that starts.\n"
                 "  -p, --publish [[ADDRESS:][HOST]:]GUEST[/tcp|udp]\n"
-                "                        have a port of the host lead to one of the container\n",
+                "                        have a port of the host lead to one of the container\n"
+                "      --throttle bps=SIZE,pps=N[,bps-burst=SIZE][,pps-burst=N]\n"
+                "                        how fast it may be; tx- or rx- in front: one direction\n"
+                "Options of the network are ip, mac, alias and interface_name.\n",
         .run = attach,
 };
 

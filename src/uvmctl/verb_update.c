@@ -14,6 +14,7 @@
 #include "uvmctl/each.h"
 #include "uvmctl/limit_args.h"
 #include "uvmctl/mount.h"
+#include "uvmctl/network.h"
 #include "uvmctl/verbs.h"
 
 #define UPDATE_THROTTLES_MAX 16
@@ -26,6 +27,7 @@ typedef struct Update {
         LimitArgs limits;
         MountSpec throttles[UPDATE_THROTTLES_MAX];
         size_t n_throttles;
+        NetworkOptions network; /* its throttles */
         bool is_sandbox;
 } Update;
 
@@ -34,6 +36,7 @@ static void update_done(Update *update)
         limit_args_done(&update->limits);
         for (size_t i = 0; i < update->n_throttles; i++)
                 mount_spec_done(&update->throttles[i]);
+        network_options_done(&update->network);
 }
 
 /* ------------------------------------------------------------------ the command line */
@@ -70,6 +73,8 @@ static int update_take(Update *update, int option)
                                         optarg);
         case 't':
                 return update_take_throttle(update);
+        case NETWORK_OPT_THROTTLE:
+                return network_take_option(&update->network, &verb_update, option);
         case 's':
                 update->is_sandbox = true;
                 return 0;
@@ -84,6 +89,7 @@ static int update_parse(Update *update, int argc, char **argv)
                 {"memory", required_argument, NULL, 'm'},
                 {"cpus", required_argument, NULL, 'c'},
                 {"throttle", required_argument, NULL, 't'},
+                {"network-throttle", required_argument, NULL, NETWORK_OPT_THROTTLE},
                 {"sandbox", no_argument, NULL, 's'},
                 {0},
         };
@@ -99,7 +105,7 @@ static int update_parse(Update *update, int argc, char **argv)
         if (optind + 1 != argc)
                 return verb_usage_error(&verb_update, "which container?");
         if (!update->memory && !update->milli_cpus && !update->n_throttles &&
-            !update->limits.n_values)
+            !update->network.n_throttles && !update->limits.n_values)
                 return verb_usage_error(&verb_update, "what is to change?");
         if (update->is_sandbox &&
             (update->n_throttles || limit_args_have(&update->limits, LIMIT_OF_CONTAINER)))
@@ -248,6 +254,8 @@ static int update(int argc, char **argv)
         if (!r)
                 r = update_memory(&update, bus, sandbox.path);
         if (!r)
+                r = network_throttle_all(&update.network, bus, sandbox.path);
+        if (!r)
                 r = update_container(&update, bus, container.path);
         for (size_t i = 0; !r && i < update.n_throttles; i++)
                 r = mount_throttle(bus, container.path, &update.throttles[i]);
@@ -266,6 +274,10 @@ const Verb verb_update = {
                 "      --throttle TARGET:bps=SIZE,iops=N[,bps-burst=SIZE][,iops-burst=N]\n"
                 "                            of a mount or disk, / for the root file system;\n"
                 "                            TARGET:none takes the limits away\n"
+                "      --network-throttle INTERFACE:bps=SIZE,pps=N[,bps-burst=SIZE][,pps-burst=N]\n"
+                "                            of a network interface, eth0 or another; tx- or rx- "
+                "in\n"
+                "                            front of a limit: of one direction\n"
                 "      --sandbox             the name is a sandbox's\n"
                 "\n"
                 "The value none takes a limit away.\n",

@@ -127,6 +127,8 @@ const Option sandbox_options[] = {
                 .is_valid = network_any_address_is_valid, .expected = NETWORK_ADDRESSES_EXPECTED),
         SANDBOX("Ports", OPTION_STRINGS, network.ports, .max = NETWORK_PORTS_MAX,
                 .is_valid = port_spec_is_valid, .expected = NETWORK_PORTS_EXPECTED),
+        SANDBOX("Aliases", OPTION_STRINGS, network.aliases, .max = NETWORK_ALIASES_MAX,
+                .is_valid = network_alias_is_valid, .expected = NETWORK_ALIASES_EXPECTED),
         SANDBOX("Dns", OPTION_STRINGS, dns, .max = CONFIG_DNS_MAX,
                 .is_valid = network_address_is_valid, .expected = "a list of addresses"),
         SANDBOX("DnsSearch", OPTION_STRINGS, dns_search, .max = CONFIG_DNS_MAX,

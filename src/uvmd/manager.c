@@ -66,6 +66,7 @@ Manager *manager_free(Manager *manager)
         sd_event_source_disable_unref(manager->events_new);
         sd_event_source_disable_unref(manager->idle);
         sd_event_source_disable_unref(manager->volume_wake);
+        sd_event_source_disable_unref(manager->network_names);
         sd_bus_flush_close_unref(manager->bus);
         sd_event_unref(manager->event);
         free(manager);

@@ -37,11 +37,12 @@ struct Manager {
         struct Volume *volumes;    /* hash by "UID/NAME" */
         unsigned n_volume_workers; /* that remove files */
         sd_event_source *volume_wake;
-        List network_calls;           /* see bus/manager_networks.c */
-        struct Worker *network_sweep; /* takes back what is left of networks; NULL: nothing is */
-        struct BusCallers *callers;   /* see bus/call.c */
-        struct EventLog *events;      /* NULL: it isn't opened yet, or closed again */
-        sd_event_source *events_new;  /* the signal that is due */
+        List network_calls;             /* see bus/manager_networks.c */
+        struct Worker *network_sweep;   /* takes back what is left of networks; NULL: nothing is */
+        sd_event_source *network_names; /* guests are to hear of each other */
+        struct BusCallers *callers;     /* see bus/call.c */
+        struct EventLog *events;        /* NULL: it isn't opened yet, or closed again */
+        sd_event_source *events_new;    /* the signal that is due */
         sd_event_source *idle;
 };
 

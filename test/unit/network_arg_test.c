@@ -10,7 +10,7 @@ static void good(void)
 {
         static const struct {
                 const char *text, *network, *path, *mac, *interface, *ip;
-                size_t n_ips;
+                size_t n_ips, n_aliases;
         } cases[] = {
                 {.text = "bridge", .network = "bridge"},
                 {.text = "cni:podman", .network = "cni:podman"},
@@ -21,6 +21,11 @@ static void good(void)
                  .ip = "10.0.0.9/24",
                  .mac = "02:00:00:00:00:09",
                  .n_ips = 2},
+                {.text = "n:alias=db,alias=sql,ip=10.0.0.9",
+                 .network = "n",
+                 .ip = "10.0.0.9",
+                 .n_ips = 1,
+                 .n_aliases = 2},
                 {.text = "host:eth1:interface_name=lan0",
                  .network = "host:eth1",
                  .interface = "lan0"},
@@ -41,6 +46,7 @@ static void good(void)
                                 unit_assert_string(actual[j], expected[j]);
                 }
                 unit_assert_int(arg.n_ips, cases[i].n_ips);
+                unit_assert_int(arg.n_aliases, cases[i].n_aliases);
                 if (cases[i].ip)
                         unit_assert_string(arg.ips[0], cases[i].ip);
         }

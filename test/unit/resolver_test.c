@@ -53,19 +53,21 @@ static void many(void)
         unit_assert_int(strv_length(resolver.nameservers), CONFIG_DNS_MAX);
 }
 
-static char dns[] = "192.0.2.53", search[] = "given.example", host[] = "db:10.0.0.5";
+static char dns[] = "192.0.2.53", line[] = "10.0.0.6 web", search[] = "given.example",
+            host[] = "db:10.0.0.5";
 
 static void options_come_first(void)
 {
         static const char result[] = "{\"dns\": {\"nameservers\": [\"10.0.0.1\"], \"search\": "
                                      "[\"net.example\"], \"options\": [\"ndots:3\"]}}";
         char *given[] = {dns, NULL}, *domains[] = {search, NULL}, *hosts[] = {host, NULL};
+        char *names[] = {line, NULL};
         SandboxConfig none = {}, some = {.dns = given, .dns_search = domains, .hosts = hosts};
         json_object *results[] = {NULL, NULL};
         AgentResolver message;
 
         unit_assert_int(jsonfile_parse(result, sizeof(result) - 1, &results[1]), 0);
-        unit_assert_int(resolver_make(&message, &none, results, 2), 0);
+        unit_assert_int(resolver_make(&message, &none, results, 2, NULL), 0);
         unit_assert_int(message.nameservers.n, 1);
         unit_assert_string(message.nameservers.items[0], "10.0.0.1");
         unit_assert_string(message.search.items[0], "net.example");
@@ -73,13 +75,15 @@ static void options_come_first(void)
         unit_assert_int(message.hosts.n, 0);
         agent_resolver_done(&message);
 
-        unit_assert_int(resolver_make(&message, &some, results, 2), 0);
+        unit_assert_int(resolver_make(&message, &some, results, 2, names), 0);
         unit_assert_int(message.nameservers.n, 1);
         unit_assert_string(message.nameservers.items[0], "192.0.2.53");
         unit_assert_int(message.search.n, 1);
         unit_assert_string(message.search.items[0], "given.example");
         unit_assert_string(message.options.items[0], "ndots:3");
+        unit_assert_int(message.hosts.n, 2);
         unit_assert_string(message.hosts.items[0], "10.0.0.5 db");
+        unit_assert_string(message.hosts.items[1], "10.0.0.6 web");
         agent_resolver_done(&message);
         json_object_put(results[1]);
 }
@@ -89,7 +93,7 @@ static void no_network_no_names(void)
         SandboxConfig none = {};
         AgentResolver message;
 
-        unit_assert_int(resolver_make(&message, &none, NULL, 0), 0);
+        unit_assert_int(resolver_make(&message, &none, NULL, 0, NULL), 0);
         unit_assert_int(message.nameservers.n + message.search.n + message.hosts.n, 0);
         agent_resolver_done(&message);
 }

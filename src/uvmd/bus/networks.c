@@ -142,23 +142,32 @@ static int append_limits(sd_bus_message *reply, const Sandbox *sandbox, const ch
         return r < 0 ? r : append_throttle(reply, "Receive", &throttle->receive);
 }
 
+static int append_strings(sd_bus_message *reply, const char *key, char **strings)
+{
+        int r;
+
+        if (!strings)
+                return 0;
+        r = sd_bus_message_open_container(reply, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", key);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(reply, strings);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int append_attachment(sd_bus_message *reply, const NetworkAttachment *attachment)
 {
         const NetworkConfig *config = &attachment->config;
         int r = sd_bus_message_append(reply, "{sv}", "Network", "s", config->network);
 
-        if (r < 0 || !config->ports)
-                return r;
-        r = sd_bus_message_open_container(reply, 'e', "sv");
         if (r >= 0)
-                r = sd_bus_message_append(reply, "s", "Ports");
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'v', "as");
-        if (r >= 0)
-                r = sd_bus_message_append_strv(reply, config->ports);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
+                r = append_strings(reply, "Ports", config->ports);
+        return r < 0 ? r : append_strings(reply, "Aliases", config->aliases);
 }
 
 static int append_nic(sd_bus_message *reply, const Nic *nic)

@@ -52,6 +52,7 @@ void attachment_set_state(NetworkAttachment *attachment, AttachmentState state)
         attachment->state = state;
         /* Before it is done and when it is: a kill finds what is there. */
         sandbox_save(attachment->sandbox);
+        network_names_changed(attachment->sandbox->manager);
 }
 
 /* ------------------------------------------------------------------ objects */

@@ -370,6 +370,7 @@ void network_on_guest_gone(Sandbox *sandbox)
                 return;
         network_set_state(sandbox, NETWORK_DETACHING);
         network->look = NETWORK_LOOK_NONE;
+        network->names = 0;
         if (sd_event_add_defer(sandbox->manager->event, &network->ending, network_on_ending,
                                sandbox) < 0)
                 sandbox_log_error(sandbox, "can't take its network back");

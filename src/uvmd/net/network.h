@@ -61,7 +61,8 @@ typedef struct Network {
         Worker *worker; /* one at a time */
         Monitor *monitor;
         NetworkLook look;
-        bool named; /* the guest was told of its name servers */
+        bool named;     /* the guest was told of its name servers */
+        uint64_t names; /* what the guest was told of names, hashed; 0: nothing */
         sd_event_source *ending, *retry;
 } Network;
 

@@ -88,6 +88,7 @@ void network_adopt(Sandbox *sandbox)
         sandbox->network.named = true;
         if (sandbox->network.state != NETWORK_JOINED)
                 return;
+        network_names_changed(sandbox->manager);
         if (shim_link_request(sandbox->link, &message, NULL, 0, adopt_on_stats, sandbox) < 0)
                 sandbox_log_error(sandbox, "can't ask for its devices");
 }

@@ -27,6 +27,8 @@ const Option network_options[] = {
                 .is_valid = network_any_address_is_valid, .expected = NETWORK_ADDRESSES_EXPECTED),
         NETWORK("Ports", OPTION_STRINGS, ports, .max = NETWORK_PORTS_MAX,
                 .is_valid = port_spec_is_valid, .expected = NETWORK_PORTS_EXPECTED),
+        NETWORK("Aliases", OPTION_STRINGS, aliases, .max = NETWORK_ALIASES_MAX,
+                .is_valid = network_alias_is_valid, .expected = NETWORK_ALIASES_EXPECTED),
 };
 const size_t network_options_n = ELEMENTSOF(network_options);
 

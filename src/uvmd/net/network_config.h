@@ -8,6 +8,7 @@
 #define NETWORK_PORTS_MAX     128  /* texts … */
 #define NETWORK_PORTS_TOTAL   1024 /* … and ports: plugins make rules of each */
 #define NETWORK_ADDRESSES_MAX 16
+#define NETWORK_ALIASES_MAX   16
 
 typedef struct NetworkConfig {
         char *network;    /* a NetworkSpec */
@@ -15,6 +16,7 @@ typedef struct NetworkConfig {
         char *mac;        /* NULL: whatever it gets */
         char **addresses; /* with or without a prefix length, as the kind of network wants them */
         char **ports;     /* PortSpecs */
+        char **aliases;   /* names for others in the network, beside the sandbox's own */
 } NetworkConfig;
 
 extern const Option network_options[];

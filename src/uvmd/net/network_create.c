@@ -78,11 +78,12 @@ static int config_copy(const NetworkConfig *from, NetworkConfig *ret)
                 .mac = from->mac ? strdup(from->mac) : NULL,
                 .addresses = strv_copy(from->addresses),
                 .ports = strv_copy(from->ports),
+                .aliases = strv_copy(from->aliases),
         };
 
         if (!config.network || (from->interface && !config.interface) ||
             (from->mac && !config.mac) || (from->addresses && !config.addresses) ||
-            (from->ports && !config.ports)) {
+            (from->ports && !config.ports) || (from->aliases && !config.aliases)) {
                 network_config_done(&config);
                 return -ENOMEM;
         }

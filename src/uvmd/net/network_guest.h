@@ -2,6 +2,7 @@
  * attachment.c, nic.c, network_record.c. */
 #pragma once
 
+#include "uvmd/manager.h"
 #include "uvmd/net/network.h"
 #include "uvmd/net/nic.h"
 
@@ -54,6 +55,12 @@ int network_make_throttle(NetworkThrottle **ret, Sandbox *sandbox, const char *n
 
 #define NETWORK_MAC_SIZE 18 /* of the text, with its NUL */
 void network_format_mac(const uint8_t mac[AGENT_MAC_SIZE], char ret[NETWORK_MAC_SIZE]);
+
+/* Lines of hosts(5) for the sandbox and the others in its networks, appended. 0 or -ENOMEM. */
+int network_names_add(const Sandbox *sandbox, char ***lines);
+
+/* Somebody is in a network, or isn't any more: guests that run hear of it soon. */
+void network_names_changed(Manager *manager);
 
 /* By the interface's name; NULL: there is none. */
 Nic *network_find_nic(const Sandbox *sandbox, const char *name);

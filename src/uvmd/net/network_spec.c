@@ -172,6 +172,14 @@ int network_host_to_line(const char *text, char *ret, size_t room)
         return n < 0 || (size_t)n >= room ? -ERANGE : 0;
 }
 
+bool network_alias_is_valid(const char *text)
+{
+        size_t size = strnlen(text, HOST_MAX + 1);
+
+        return size >= 1 && size <= HOST_MAX && text[0] != '-' && text[0] != '.' &&
+               strspn(text, ALPHANUMERIC "-_.") == size;
+}
+
 bool network_word_is_valid(const char *text)
 {
         size_t size = strnlen(text, HOST_MAX + 1);

@@ -84,7 +84,9 @@ int network_set_throttle(Sandbox *sandbox, const char *name, const char *directi
                 return error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
                                  "The direction must be \"transmit\" (what the guest sends) or "
                                  "\"receive\".");
-        if (!nic && !network_find_attachment(sandbox, name))
+        /* What comes into a caller's namespace isn't known before. */
+        if (!nic && !network_find_attachment(sandbox, name) &&
+            !(sandbox->network.given && agent_interface_name_is_valid(name)))
                 return error_set(error, -ENOENT, ERROR_NO_SUCH_NETWORK,
                                  "This sandbox has no network interface \"%s\".", name);
         r = network_make_throttle(&throttle, sandbox, name);

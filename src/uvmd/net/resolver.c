@@ -204,7 +204,7 @@ static int fill(CodecStrings *strings, char *const *given, char *const *found)
         return 0;
 }
 
-static int fill_hosts(CodecStrings *strings, char *const *hosts)
+static int fill_hosts(CodecStrings *strings, char *const *hosts, char *const *names)
 {
         _cleanup_(strv_freep) char **lines = strv_new();
         char line[RESOLVER_WORD_MAX + INET6_ADDRSTRLEN + 8];
@@ -215,6 +215,8 @@ static int fill_hosts(CodecStrings *strings, char *const *hosts)
                 if (r >= 0)
                         r = strv_append(&lines, line);
         }
+        if (r >= 0 && names)
+                r = strv_append_all(&lines, names);
         if (r < 0)
                 return r;
         strings->n = (uint32_t)strv_length(lines);
@@ -223,7 +225,7 @@ static int fill_hosts(CodecStrings *strings, char *const *hosts)
 }
 
 int resolver_make(AgentResolver *ret, const SandboxConfig *config, json_object *const *results,
-                  size_t n_results)
+                  size_t n_results, char *const *names)
 {
         _cleanup_(resolver_done) Resolver found = {};
         AgentResolver message = {};
@@ -240,7 +242,7 @@ int resolver_make(AgentResolver *ret, const SandboxConfig *config, json_object *
         if (r >= 0)
                 r = fill(&message.options, config->dns_options, found.options);
         if (r >= 0)
-                r = fill_hosts(&message.hosts, config->hosts);
+                r = fill_hosts(&message.hosts, config->hosts, names);
         if (r < 0) {
                 agent_resolver_done(&message);
                 return r;

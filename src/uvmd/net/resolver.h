@@ -26,7 +26,8 @@ void resolver_done(Resolver *resolver);
 
 /*
  * The message for the guest: @results are those of its networks (CNI results; NULLs are skipped).
- * Without any, and without options, it is empty. 0 or -errno; agent_resolver_done() the message.
+ * @names are lines of hosts(5)
+ * behind those of the options. Without any, and without options, it is empty. 0 or -errno; agent_resolver_done() the message.
  */
 int resolver_make(AgentResolver *ret, const SandboxConfig *config, json_object *const *results,
-                  size_t n_results);
+                  size_t n_results, char *const *names);
