@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "client/network_arg.h"
 
 static int wrong(char **ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,6 +36,47 @@ static size_t prefix_size(const char *text)
         return 0;
 }
 
+static int take_text(const char **texts, size_t *n, size_t max, const char *value, char **ret_error)
+{
+        if (*n == max)
+                return wrong(ret_error, "at most %zu of a kind", max);
+        texts[(*n)++] = value;
+        return 0;
+}
+
+static int take_rate(uint64_t *ret, const char *value, char **ret_error)
+{
+        return parse_bytes(value, ret) >= 0 && *ret
+                       ? 0
+                       : wrong(ret_error, "\"%s\" is no rate such as 10m", value);
+}
+
+static int take_value(NetworkArg *arg, const char *option, const char *value, char **ret_error)
+{
+        if (strcmp(option, "ip") == 0 || strcmp(option, "ip6") == 0)
+                return take_text(arg->ips, &arg->n_ips, ELEMENTSOF(arg->ips), value, ret_error);
+        if (strcmp(option, "alias") == 0)
+                return take_text(arg->aliases, &arg->n_aliases, ELEMENTSOF(arg->aliases), value,
+                                 ret_error);
+        if (strcmp(option, "arg") == 0)
+                return take_text(arg->arguments, &arg->n_arguments, ELEMENTSOF(arg->arguments),
+                                 value, ret_error);
+        if (strcmp(option, "ingress") == 0)
+                return take_rate(&arg->ingress, value, ret_error);
+        if (strcmp(option, "egress") == 0)
+                return take_rate(&arg->egress, value, ret_error);
+        if (strcmp(option, "mac") == 0)
+                arg->mac = value;
+        else if (strcmp(option, "interface_name") == 0)
+                arg->interface = value;
+        else
+                return wrong(ret_error,
+                             "there is no option \"%s\" (ip, mac, alias, interface_name, ingress, "
+                             "egress, arg)",
+                             option);
+        return 0;
+}
+
 static int take_option(NetworkArg *arg, char *option, char **ret_error)
 {
         char *value = strchr(option, '=');
@@ -42,23 +84,7 @@ static int take_option(NetworkArg *arg, char *option, char **ret_error)
         if (!value || !value[1])
                 return wrong(ret_error, "\"%s\" is not of the form OPTION=VALUE", option);
         *value++ = 0;
-        if (strcmp(option, "ip") == 0 || strcmp(option, "ip6") == 0) {
-                if (arg->n_ips == NETWORK_ARG_IPS_MAX)
-                        return wrong(ret_error, "at most %d addresses", NETWORK_ARG_IPS_MAX);
-                arg->ips[arg->n_ips++] = value;
-        } else if (strcmp(option, "alias") == 0) {
-                if (arg->n_aliases == NETWORK_ARG_ALIASES_MAX)
-                        return wrong(ret_error, "at most %d aliases", NETWORK_ARG_ALIASES_MAX);
-                arg->aliases[arg->n_aliases++] = value;
-        } else if (strcmp(option, "mac") == 0) {
-                arg->mac = value;
-        } else if (strcmp(option, "interface_name") == 0) {
-                arg->interface = value;
-        } else {
-                return wrong(ret_error,
-                             "there is no option \"%s\" (ip, mac, alias, interface_name)", option);
-        }
-        return 0;
+        return take_value(arg, option, value, ret_error);
 }
 
 int network_arg_parse(NetworkArg *arg, const char *text, char **ret_error)

@@ -4,11 +4,13 @@
  *      NAME | none | private | cni:NAME | host:INTERFACE | ovs:BRIDGE   [:OPTION=VALUE[,OPTION=VALUE…]]
  *      ns:PATH
  *
- * Options are ip, mac, alias and interface_name. Whether a name is one uvmd says. Pure.
+ * Options are ip, mac, alias, interface_name, ingress and egress (bytes a second) and arg (KEY=VALUE, for plugins).
+ * Whether a name is one uvmd says. Pure.
  */
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define NETWORK_ARG_IPS_MAX     16
 #define NETWORK_ARG_ALIASES_MAX 16
@@ -20,6 +22,9 @@ typedef struct NetworkArg {
         const char *mac, *interface;
         const char *ips[NETWORK_ARG_IPS_MAX];
         size_t n_ips;
+        uint64_t ingress, egress; /* 0: not given */
+        const char *arguments[NETWORK_ARG_ALIASES_MAX];
+        size_t n_arguments;
         const char *aliases[NETWORK_ARG_ALIASES_MAX];
         size_t n_aliases;
 } NetworkArg;

@@ -189,6 +189,11 @@ static int append_text(sd_bus_message *message, const char *key, const char *val
         return value ? sd_bus_message_append(message, "{sv}", key, "s", value) : 0;
 }
 
+static int append_number(sd_bus_message *message, const char *key, uint64_t value)
+{
+        return value ? sd_bus_message_append(message, "{sv}", key, "t", value) : 0;
+}
+
 /* Both lists as one; nothing where both are empty. */
 static int append_texts(sd_bus_message *message, const char *key, const char *const *first,
                         size_t n_first, const char *const *second, size_t n_second)
@@ -244,6 +249,13 @@ static int append_arg(sd_bus_message *message, const NetworkArg *arg, const Netw
         if (r >= 0)
                 r = append_texts(message, "Addresses", arg->ips, arg->n_ips, first->ips.texts,
                                  first->ips.n);
+        if (r >= 0)
+                r = append_number(message, "IngressRate", arg->ingress);
+        if (r >= 0)
+                r = append_number(message, "EgressRate", arg->egress);
+        if (r >= 0)
+                r = append_texts(message, "PluginArguments", arg->arguments, arg->n_arguments, NULL,
+                                 0);
         if (r >= 0)
                 r = append_texts(message, "Aliases", arg->aliases, arg->n_aliases,
                                  first->aliases.texts, first->aliases.n);

@@ -68,7 +68,7 @@ enum {
         }
 
 #define NETWORK_HELP                                                                               \
-        "      --network NETWORK[:ip=ADDRESS,mac=MAC,alias=NAME,interface_name=NAME]\n"            \
+        "      --network NETWORK[:OPTION=VALUE,…]\n"                                             \
         "                            none, private, bridge, NAME, cni:NAME, host:INTERFACE,\n"     \
         "                            ovs:BRIDGE or ns:PATH; more than once for more interfaces\n"  \
         "  -p, --publish [[ADDRESS:][HOST]:]GUEST[/tcp|udp]\n"                                     \

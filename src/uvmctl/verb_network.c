@@ -238,7 +238,7 @@ const Verb verb_network_attach = {
                 "                        have a port of the host lead to one of the container\n"
                 "      --throttle bps=SIZE,pps=N[,bps-burst=SIZE][,pps-burst=N]\n"
                 "                        how fast it may be; tx- or rx- in front: one direction\n"
-                "Options of the network are ip, mac, alias and interface_name.\n",
+                "Options of the network are ip, mac, alias, interface_name, ingress and egress.\n",
         .run = attach,
 };
 

@@ -120,7 +120,7 @@ static int add_as(const char *interface, sd_bus_error *error)
 
         unit_assert_int(r, 0);
         unit_assert(!ledger.entry);
-        return cni_chain_add(&ledger, &paths, &config, namespace, error);
+        return cni_chain_add(&ledger, &paths, &config, "box", namespace, error);
 }
 
 static int add(sd_bus_error *error)
@@ -288,6 +288,18 @@ static void names_of_others(void)
         tear_down();
 }
 
+static void arguments(void)
+{
+        set_up();
+        write_file("two.ADD", "echo \"$CNI_ARGS\" >>log\n", 0644);
+        write_file("two.DEL", "echo \"$CNI_ARGS\" >>log\n", 0644);
+        unit_assert_int(add(NULL), 0);
+        expect_log("one ADD eth0\ntwo ADD eth0+\nIgnoreUnknown=1;K8S_POD_NAME=box\n");
+        unit_assert_int(delete (NULL), 0);
+        expect_log("two DEL eth0+\nIgnoreUnknown=1;K8S_POD_NAME=box\none DEL eth0+\n");
+        tear_down();
+}
+
 /* What they share two don't make at once. */
 static void one_after_the_other(void)
 {
@@ -313,6 +325,7 @@ static const UnitTest tests[] = {
         UNIT_TEST(leftover_programs_are_waited_for),
         UNIT_TEST(an_entry_that_makes_no_sense),
         UNIT_TEST(names_of_others),
+        UNIT_TEST(arguments),
         UNIT_TEST(one_after_the_other),
 };
 

@@ -93,6 +93,46 @@ static void what_a_plugin_gets(void)
                 "\"hostIP\":\"::1\"}]},\"prevResult\":{\"cniVersion\":\"0.4.0\"}}");
 }
 
+static char alias[] = "db", argument[] = "K=V";
+
+static void what_else_a_plugin_gets(void)
+{
+        char *aliases[] = {alias, NULL}, *arguments[] = {argument, NULL};
+        NetworkConfig config = {
+                .network = network,
+                .aliases = aliases,
+                .arguments = arguments,
+                .ingress_rate = 1 << 20,
+                .egress_rate = 10 << 20,
+                .egress_burst = 1000,
+        };
+        _cleanup_(json_putp) json_object *list = list_of(
+                "{\"name\": \"n\", \"plugins\": [{\"type\": \"bandwidth\", \"capabilities\": "
+                "{\"bandwidth\": true}}, {\"type\": \"dnsname\", \"capabilities\": {\"aliases\": "
+                "true}}, {\"type\": \"x\", \"capabilities\": {\"aliases\": true}}]}");
+        _cleanup_(json_putp) json_object *other = list_of("{\"name\": \"n\", \"type\": \"ptp\"}");
+        _cleanup_(json_putp) json_object *runtime = cni_runtime_new(&config);
+        _cleanup_(freep) char *text = cni_arguments_new(&config, "box");
+        static const char *const expected[] = {
+                "{\"bandwidth\":{\"ingressRate\":8388608,\"ingressBurst\":1048576,"
+                "\"egressRate\":83886080,\"egressBurst\":8000}}",
+                "{\"aliases\":{\"n\":[\"db\"]}}",
+                "{\"aliases\":[\"db\"]}",
+        };
+
+        unit_assert_int(cni_runtime_check(list, runtime, NULL), 0);
+        unit_assert_int(cni_runtime_check(other, runtime, NULL), -EINVAL);
+        unit_assert_string(text, "IgnoreUnknown=1;K8S_POD_NAME=box;K=V");
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                _cleanup_(json_putp) json_object *gets = cni_plugin_config(list, i, runtime, NULL);
+                json_object *part;
+
+                unit_assert(json_object_object_get_ex(gets, "runtimeConfig", &part));
+                unit_assert_string(json_object_to_json_string_ext(part, JSON_C_TO_STRING_PLAIN),
+                                   expected[i]);
+        }
+}
+
 static void what_nobody_takes(void)
 {
         char *ports[] = {port, NULL}, *none[] = {NULL};
@@ -204,5 +244,6 @@ static void errors(void)
         }
 }
 
-UNIT_MAIN(UNIT_TEST(lists), UNIT_TEST(what_a_plugin_gets), UNIT_TEST(what_nobody_takes),
-          UNIT_TEST(bridge), UNIT_TEST(results), UNIT_TEST(too_long_a_list), UNIT_TEST(errors))
+UNIT_MAIN(UNIT_TEST(lists), UNIT_TEST(what_a_plugin_gets), UNIT_TEST(what_else_a_plugin_gets),
+          UNIT_TEST(what_nobody_takes), UNIT_TEST(bridge), UNIT_TEST(results),
+          UNIT_TEST(too_long_a_list), UNIT_TEST(errors))

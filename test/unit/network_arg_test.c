@@ -10,7 +10,7 @@ static void good(void)
 {
         static const struct {
                 const char *text, *network, *path, *mac, *interface, *ip;
-                size_t n_ips, n_aliases;
+                size_t n_ips, n_aliases, n_arguments;
         } cases[] = {
                 {.text = "bridge", .network = "bridge"},
                 {.text = "cni:podman", .network = "cni:podman"},
@@ -21,6 +21,7 @@ static void good(void)
                  .ip = "10.0.0.9/24",
                  .mac = "02:00:00:00:00:09",
                  .n_ips = 2},
+                {.text = "n:ingress=1m,egress=2k,arg=K=V", .network = "n", .n_arguments = 1},
                 {.text = "n:alias=db,alias=sql,ip=10.0.0.9",
                  .network = "n",
                  .ip = "10.0.0.9",
@@ -46,6 +47,7 @@ static void good(void)
                                 unit_assert_string(actual[j], expected[j]);
                 }
                 unit_assert_int(arg.n_ips, cases[i].n_ips);
+                unit_assert_int(arg.n_arguments, cases[i].n_arguments);
                 unit_assert_int(arg.n_aliases, cases[i].n_aliases);
                 if (cases[i].ip)
                         unit_assert_string(arg.ips[0], cases[i].ip);
@@ -55,7 +57,14 @@ static void good(void)
 static void bad(void)
 {
         static const char *const cases[] = {
-                "", "ns:", "bridge:ip", "bridge:ip=", "bridge:odd=1", "cni:a:b",
+                "",
+                "ns:",
+                "bridge:ip",
+                "bridge:ip=",
+                "bridge:odd=1",
+                "bridge:ingress=x",
+                "bridge:egress=0",
+                "cni:a:b",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -185,6 +185,12 @@ static void addresses(void)
         unit_assert(!network_cidr_is_valid("/24") && !network_cidr_is_valid("10.0.0.1/"));
         unit_assert(network_any_address_is_valid("fd00::1"));
         unit_assert(!network_any_address_is_valid("fe80::1%eth0"));
+        unit_assert(network_argument_is_valid("K8S_POD=a:b") &&
+                    !network_argument_is_valid("K=a;B=c"));
+        unit_assert(!network_argument_is_valid("=a") && !network_argument_is_valid("a b=c"));
+        unit_assert(!network_argument_is_valid("K") && !network_argument_is_valid("K=a=b"));
+        unit_assert(network_alias_is_valid("db-1.x") && !network_alias_is_valid("-db"));
+        unit_assert(!network_alias_is_valid("") && !network_alias_is_valid("a b"));
         unit_assert(network_word_is_valid("ndots:2") && !network_word_is_valid("a b"));
         unit_assert(!network_word_is_valid("") && !network_word_is_valid("a\nnameserver"));
 }

@@ -30,13 +30,15 @@
 #define ENTRY_RUNTIME   "Runtime"
 #define ENTRY_RESULT    "Result"    /* of the last plugin that was done */
 #define ENTRY_NAMESPACE "Namespace" /* its path */
+#define ENTRY_ARGUMENTS "Arguments" /* CNI_ARGS */
 
 typedef struct Chain {
         Ledger *ledger;
         const CniPaths *paths;
         json_object *list, *runtime; /* borrowed from the entry */
-        const char *namespace;       /* "": it is gone */
-        int stand_in;                /* in its place; FD_NONE: there is none */
+        const char *arguments;
+        const char *namespace; /* "": it is gone */
+        int stand_in;          /* in its place; FD_NONE: there is none */
         char stand_in_path[48];
 } Chain;
 
@@ -84,7 +86,7 @@ static int plugin_environment(const Chain *chain, const char *command, PluginEnv
                 {"CNI_NETNS", chain->namespace},
                 {"CNI_IFNAME", chain->ledger->interface},
                 {"CNI_PATH", chain->paths->plugins},
-                {"CNI_ARGS", "IgnoreUnknown=1"},
+                {"CNI_ARGS", chain->arguments},
                 {"PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"},
         };
 
@@ -166,11 +168,17 @@ static bool is_namespace(const char *path)
 /* From the entry, which may have been cut or edited. */
 static int chain_open(Chain *chain, Ledger *ledger, const CniPaths *paths)
 {
-        json_object *list, *namespace, *result;
+        json_object *list, *namespace, *result, *arguments;
         sd_bus_error error = SD_BUS_ERROR_NULL;
         int r = -EBADMSG;
 
-        *chain = (Chain){.ledger = ledger, .paths = paths, .namespace = "", .stand_in = FD_NONE};
+        *chain = (Chain){
+                .ledger = ledger,
+                .paths = paths,
+                .arguments = "IgnoreUnknown=1",
+                .namespace = "",
+                .stand_in = FD_NONE,
+        };
         if (!json_object_object_get_ex(ledger->entry, ENTRY_LIST, &list) ||
             !json_object_object_get_ex(ledger->entry, ENTRY_RUNTIME, &chain->runtime) ||
             !json_object_is_type(chain->runtime, json_type_object))
@@ -186,6 +194,9 @@ static int chain_open(Chain *chain, Ledger *ledger, const CniPaths *paths)
         if (json_object_object_get_ex(ledger->entry, ENTRY_RESULT, &result) &&
             cni_result_check(result) < 0)
                 json_object_object_del(ledger->entry, ENTRY_RESULT);
+        if (json_object_object_get_ex(ledger->entry, ENTRY_ARGUMENTS, &arguments) &&
+            json_object_is_type(arguments, json_type_string))
+                chain->arguments = json_object_get_string(arguments);
         if (json_object_object_get_ex(ledger->entry, ENTRY_NAMESPACE, &namespace) &&
             is_namespace(json_object_get_string(namespace)))
                 chain->namespace = json_object_get_string(namespace);
@@ -216,13 +227,15 @@ static int disable_detection(const char *namespace)
         return setns(own, CLONE_NEWNET) < 0 ? errno_neg() : 0;
 }
 
-static json_object *entry_new(json_object *list, json_object *runtime, const char *namespace)
+static json_object *entry_new(json_object *list, json_object *runtime, const char *arguments,
+                              const char *namespace)
 {
         json_object *entry = json_object_new_object();
 
         json_object_object_add(entry, "Version", json_object_new_int(1));
         json_object_object_add(entry, ENTRY_LIST, list);
         json_object_object_add(entry, ENTRY_RUNTIME, runtime);
+        json_object_object_add(entry, ENTRY_ARGUMENTS, json_object_new_string(arguments));
         json_object_object_add(entry, ENTRY_NAMESPACE, json_object_new_string(namespace));
         return entry;
 }
@@ -239,8 +252,9 @@ static int check_plugins(const CniPaths *paths, json_object *list, sd_bus_error 
 }
 
 static int chain_prepare(Ledger *ledger, const CniPaths *paths, const NetworkConfig *config,
-                         const char *namespace, sd_bus_error *error)
+                         const char *name, const char *namespace, sd_bus_error *error)
 {
+        _cleanup_(freep) char *arguments = cni_arguments_new(config, name);
         _cleanup_(json_putp) json_object *list = NULL, *runtime = cni_runtime_new(config);
         NetworkSpec spec;
         int r = network_spec_parse(&spec, config->network);
@@ -259,14 +273,17 @@ static int chain_prepare(Ledger *ledger, const CniPaths *paths, const NetworkCon
                 r = disable_detection(namespace);
         if (r < 0)
                 return r;
-        return ledger_write(ledger, entry_new(TAKE_PTR(list), TAKE_PTR(runtime), namespace));
+        if (!arguments)
+                return -ENOMEM;
+        return ledger_write(ledger,
+                            entry_new(TAKE_PTR(list), TAKE_PTR(runtime), arguments, namespace));
 }
 
 int cni_chain_add(Ledger *ledger, const CniPaths *paths, const NetworkConfig *config,
-                  const char *namespace, sd_bus_error *error)
+                  const char *name, const char *namespace, sd_bus_error *error)
 {
         Chain chain;
-        int r = chain_prepare(ledger, paths, config, namespace, error);
+        int r = chain_prepare(ledger, paths, config, name, namespace, error);
 
         if (r < 0)
                 return r;

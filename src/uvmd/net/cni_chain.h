@@ -10,11 +10,12 @@
 #include "uvmd/net/network_config.h"
 
 /*
- * The ledger is empty and open. @namespace is the path of one. On failure what was made has been taken
+ * The ledger is empty and open. @namespace is the path of one, @name the
+ * sandbox's. On failure what was made has been taken
  * back, or is still owed. The result is the ledger's "Result". 0 or -errno with @error.
  */
 int cni_chain_add(Ledger *ledger, const CniPaths *paths, const NetworkConfig *config,
-                  const char *namespace, sd_bus_error *error);
+                  const char *name, const char *namespace, sd_bus_error *error);
 
 /*
  * Takes back what the ledger says; the interface itself too if the namespace is there. Every plugin is

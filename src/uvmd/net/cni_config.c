@@ -1,5 +1,6 @@
 /* CNI configurations; see cni_config.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -7,6 +8,8 @@
 #include "uvmd/json.h"
 #include "uvmd/net/cni_config.h"
 #include "uvmd/net/port_spec.h"
+
+#define BURST_MIN (128 * 1024) /* bytes */
 
 static const char *text_of(json_object *json, const char *key)
 {
@@ -180,6 +183,28 @@ static json_object *strings(char *const *texts)
         return array;
 }
 
+/* In bits. A burst holds a tenth of a second, and at least a frame of the largest size that is segmented later. */
+static void add_rate(json_object *to, const char *key, const char *burst_key, uint64_t rate,
+                     uint64_t burst)
+{
+        if (!rate)
+                return;
+        if (!burst)
+                burst = MIN(MAX(rate / 10, (uint64_t)BURST_MIN), (uint64_t)NETWORK_BURST_MAX);
+        json_object_object_add(to, key, json_object_new_int64((int64_t)rate * 8));
+        json_object_object_add(to, burst_key, json_object_new_int64((int64_t)burst * 8));
+}
+
+static json_object *bandwidth(const NetworkConfig *config)
+{
+        json_object *object = json_object_new_object();
+
+        add_rate(object, "ingressRate", "ingressBurst", config->ingress_rate,
+                 config->ingress_burst);
+        add_rate(object, "egressRate", "egressBurst", config->egress_rate, config->egress_burst);
+        return object;
+}
+
 json_object *cni_runtime_new(const NetworkConfig *config)
 {
         json_object *runtime = json_object_new_object();
@@ -190,7 +215,25 @@ json_object *cni_runtime_new(const NetworkConfig *config)
                 json_object_object_add(runtime, "ips", strings(config->addresses));
         if (config->mac)
                 json_object_object_add(runtime, "mac", json_object_new_string(config->mac));
+        if (config->ingress_rate || config->egress_rate)
+                json_object_object_add(runtime, "bandwidth", bandwidth(config));
+        if (config->aliases && config->aliases[0])
+                json_object_object_add(runtime, "aliases", strings(config->aliases));
         return runtime;
+}
+
+char *cni_arguments_new(const NetworkConfig *config, const char *name)
+{
+        size_t size = 0;
+        char *text = NULL;
+        FILE *file = open_memstream(&text, &size);
+
+        if (!file)
+                return NULL;
+        fprintf(file, "IgnoreUnknown=1;K8S_POD_NAME=%s", name);
+        for (char **at = config->arguments; at && *at; at++)
+                fprintf(file, ";%s", *at);
+        return fclose(file) == 0 ? text : NULL;
 }
 
 static bool plugin_takes(json_object *plugin, const char *capability)
@@ -211,6 +254,7 @@ int cni_runtime_check(json_object *list, json_object *runtime, sd_bus_error *err
                 {"portMappings", "publishes no ports"},
                 {"ips", "takes no given addresses"},
                 {"mac", "takes no given MAC address"},
+                {"bandwidth", "limits no bandwidth"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(words); i++) {
@@ -227,6 +271,20 @@ int cni_runtime_check(json_object *list, json_object *runtime, sd_bus_error *err
         return 0;
 }
 
+/* The convention for aliases is a list; podman's dnsname, the one plugin that takes them, has one for each network. */
+static json_object *runtime_value(json_object *list, json_object *plugin, const char *key,
+                                  json_object *value)
+{
+        const char *type = text_of(plugin, "type");
+        json_object *map;
+
+        if (strcmp(key, "aliases") != 0 || !type || strcmp(type, "dnsname") != 0)
+                return json_object_get(value);
+        map = json_object_new_object();
+        json_object_object_add(map, cni_list_name(list), json_object_get(value));
+        return map;
+}
+
 json_object *cni_plugin_config(json_object *list, size_t i, json_object *runtime,
                                json_object *previous)
 {
@@ -241,7 +299,8 @@ json_object *cni_plugin_config(json_object *list, size_t i, json_object *runtime
                                json_object_new_string(text_of(list, "cniVersion") ?: CNI_VERSION));
         json_object_object_foreach (runtime, key, value)
                 if (plugin_takes(config, key))
-                        json_object_object_add(chosen, key, json_object_get(value));
+                        json_object_object_add(chosen, key,
+                                               runtime_value(list, config, key, value));
         if (json_object_object_length(chosen) > 0)
                 json_object_object_add(config, "runtimeConfig", json_object_get(chosen));
         json_object_put(chosen);

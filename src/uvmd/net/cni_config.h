@@ -31,12 +31,16 @@ const char *cni_list_text(json_object *list, size_t i, const char *key);
 uint32_t cni_list_number(json_object *list, size_t i, const char *key);
 
 /*
- * What is wanted for one sandbox, as the runtimeConfig of CONVENTIONS.md: portMappings, ips, mac.
+ * What is wanted for one sandbox, as the runtimeConfig of CONVENTIONS.md: portMappings, ips, mac, bandwidth,
+ * aliases.
  * New object; NULL: out of memory.
  */
 json_object *cni_runtime_new(const NetworkConfig *config);
 
-/* Whether some plugin of the list takes each of these. 0 or -EINVAL with @error. */
+/* The same as CNI_ARGS, with the sandbox's @name as Kubernetes' runtimes give it. free() it; NULL: out of memory. */
+char *cni_arguments_new(const NetworkConfig *config, const char *name);
+
+/* Whether some plugin of the list takes each of these, but for aliases, which uvmd minds itself. 0 or -EINVAL with @error. */
 int cni_runtime_check(json_object *list, json_object *runtime, sd_bus_error *error);
 
 /* What plugin @i reads: its configuration with name, version, its part of @runtime, and @previous

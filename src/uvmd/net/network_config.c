@@ -29,6 +29,12 @@ const Option network_options[] = {
                 .is_valid = port_spec_is_valid, .expected = NETWORK_PORTS_EXPECTED),
         NETWORK("Aliases", OPTION_STRINGS, aliases, .max = NETWORK_ALIASES_MAX,
                 .is_valid = network_alias_is_valid, .expected = NETWORK_ALIASES_EXPECTED),
+        NETWORK("IngressRate", OPTION_U64, ingress_rate, .max = NETWORK_RATE_MAX),
+        NETWORK("IngressBurst", OPTION_U64, ingress_burst, .max = NETWORK_BURST_MAX),
+        NETWORK("EgressRate", OPTION_U64, egress_rate, .max = NETWORK_RATE_MAX),
+        NETWORK("EgressBurst", OPTION_U64, egress_burst, .max = NETWORK_BURST_MAX),
+        NETWORK("PluginArguments", OPTION_STRINGS, arguments, .max = NETWORK_ARGUMENTS_MAX,
+                .is_valid = network_argument_is_valid, .expected = NETWORK_ARGUMENTS_EXPECTED),
 };
 const size_t network_options_n = ELEMENTSOF(network_options);
 

@@ -9,6 +9,9 @@
 #define NETWORK_PORTS_TOTAL   1024 /* … and ports: plugins make rules of each */
 #define NETWORK_ADDRESSES_MAX 16
 #define NETWORK_ALIASES_MAX   16
+#define NETWORK_ARGUMENTS_MAX 16
+#define NETWORK_BURST_MAX     (UINT32_MAX / 8) /* bytes; the plugin has 32 bits for its bits */
+#define NETWORK_RATE_MAX      (1ULL << 50)     /* bytes a second */
 
 typedef struct NetworkConfig {
         char *network;    /* a NetworkSpec */
@@ -16,7 +19,11 @@ typedef struct NetworkConfig {
         char *mac;        /* NULL: whatever it gets */
         char **addresses; /* with or without a prefix length, as the kind of network wants them */
         char **ports;     /* PortSpecs */
-        char **aliases;   /* names for others in the network, beside the sandbox's own */
+        uint64_t ingress_rate,
+                ingress_burst; /* bytes, to the guest, by a plugin; 0: none, or a default */
+        uint64_t egress_rate, egress_burst; /* from it */
+        char **arguments;                   /* "KEY=VALUE", for plugins' CNI_ARGS */
+        char **aliases; /* names for others in the network, beside the sandbox's own */
 } NetworkConfig;
 
 extern const Option network_options[];

@@ -79,11 +79,17 @@ static int config_copy(const NetworkConfig *from, NetworkConfig *ret)
                 .addresses = strv_copy(from->addresses),
                 .ports = strv_copy(from->ports),
                 .aliases = strv_copy(from->aliases),
+                .arguments = strv_copy(from->arguments),
+                .ingress_rate = from->ingress_rate,
+                .ingress_burst = from->ingress_burst,
+                .egress_rate = from->egress_rate,
+                .egress_burst = from->egress_burst,
         };
 
         if (!config.network || (from->interface && !config.interface) ||
             (from->mac && !config.mac) || (from->addresses && !config.addresses) ||
-            (from->ports && !config.ports) || (from->aliases && !config.aliases)) {
+            (from->ports && !config.ports) || (from->aliases && !config.aliases) ||
+            (from->arguments && !config.arguments)) {
                 network_config_done(&config);
                 return -ENOMEM;
         }

@@ -180,6 +180,14 @@ bool network_alias_is_valid(const char *text)
                strspn(text, ALPHANUMERIC "-_.") == size;
 }
 
+bool network_argument_is_valid(const char *text)
+{
+        size_t key = strspn(text, ALPHANUMERIC "_");
+
+        return key > 0 && text[key] == '=' && !strchr(text, ';') && !strchr(text + key + 1, '=') &&
+               network_word_is_valid(text);
+}
+
 bool network_word_is_valid(const char *text)
 {
         size_t size = strnlen(text, HOST_MAX + 1);

@@ -20,6 +20,7 @@
         "or \"ovs:BRIDGE\""
 #define NETWORK_MAC_EXPECTED       "the address of one device, like \"02:00:00:00:00:01\""
 #define NETWORK_ADDRESSES_EXPECTED "a list of addresses, like \"10.0.0.2\" or \"10.0.0.2/24\""
+#define NETWORK_ARGUMENTS_EXPECTED "a list of \"KEY=VALUE\" without ';'"
 #define NETWORK_ALIASES_EXPECTED   "a list of names of hosts"
 #define NETWORK_PORTS_EXPECTED \
         "a list of \"[[ADDRESS:][HOST]:]GUEST[/tcp|udp]\", ranges like \"8000-8010\""
@@ -67,6 +68,9 @@ int network_host_to_line(const char *text, char *ret, size_t room);
 
 /* A domain or an option of resolv.conf(5): one printable word. */
 bool network_word_is_valid(const char *text);
+
+/* "KEY=VALUE" of CNI_ARGS: what separates them is in none. */
+bool network_argument_is_valid(const char *text);
 
 /* The name of a host, as in a line of hosts(5). */
 bool network_alias_is_valid(const char *text);

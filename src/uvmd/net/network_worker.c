@@ -15,7 +15,7 @@
 
 typedef struct NetworkTask {
         const Manager *manager;
-        const char *id, *interface, *namespace;
+        const char *id, *name, *interface, *namespace;
         const NetworkConfig *config;
 } NetworkTask;
 
@@ -56,9 +56,9 @@ static int work_add(Ledger *ledger, const NetworkTask *task, const CniPaths *pat
 
         if (r < 0)
                 return r;
-        return spec.kind == NETWORK_SPEC_OVS
-                       ? ovs_add(ledger, task->config, task->namespace, error)
-                       : cni_chain_add(ledger, paths, task->config, task->namespace, error);
+        return spec.kind == NETWORK_SPEC_OVS ? ovs_add(ledger, task->config, task->namespace, error)
+                                             : cni_chain_add(ledger, paths, task->config,
+                                                             task->name, task->namespace, error);
 }
 
 static int attach_main(int socket, void *userdata, sd_bus_error *error)
@@ -119,9 +119,11 @@ int network_attach_start(Worker **ret, Manager *manager, const char *id, const c
                          const NetworkConfig *config, const char *namespace, WorkerHandler handler,
                          void *userdata)
 {
+        const Sandbox *sandbox = manager_find_sandbox(manager, id);
         NetworkTask task = {
                 .manager = manager,
                 .id = id,
+                .name = sandbox ? sandbox->name : id,
                 .interface = interface,
                 .config = config,
                 .namespace = namespace,
