@@ -32,7 +32,7 @@ _uvmctl_option_argument() {
         --sandbox) _uvmctl_sandboxes ;;
         --format) printf '%s\n' table json ;;
         --log-driver) printf '%s\n' journald none ;;
-        --driver) printf '%s\n' bridge macvlan ipvlan ;;
+        --driver) printf '%s\n' bridge macvlan ipvlan ovs ;;
         --image-volume) printf '%s\n' anonymous tmpfs ignore ;;
         --storage) printf '%s\n' disk memory ;;
         --network | --net) printf '%s\n' none private && _uvmctl_networks ;;

@@ -205,7 +205,7 @@ const Verb verb_network_create = {
         .name = "network create",
         .arguments = "[OPTION…] NAME",
         .summary = "describe a network of this host",
-        .help = "  -d, --driver bridge|macvlan|ipvlan\n"
+        .help = "  -d, --driver bridge|macvlan|ipvlan|ovs\n"
                 "                        what it is made of (bridge)\n"
                 "      --subnet SUBNET   its addresses, one of IPv4, one of IPv6 (a free one)\n"
                 "      --gateway ADDRESS the host's own address in a subnet (its first one)\n"
@@ -216,7 +216,7 @@ const Verb verb_network_create = {
                 "  -o, --opt OPTION=VALUE\n"
                 "                        of bridge: vlan, isolate, macspoofchk, bridge; of "
                 "macvlan\n"
-                "                        and ipvlan: parent, mode\n",
+                "                        and ipvlan: parent, mode; of ovs: bridge, vlan\n",
         .run = create,
 };
 

@@ -12,6 +12,11 @@ static void count(const char *text, void *userdata)
         (*(size_t *)userdata)++;
 }
 
+static void count_route(const char *to, const char *gateway, void *userdata)
+{
+        count(to, userdata);
+}
+
 static void use_list(json_object *list)
 {
         char port[] = "80:80", *ports[] = {port, NULL};
@@ -39,6 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         cni_error_explain("plugin", text, size, "", 256, NULL);
         if (cni_result_parse(&result, text, size) >= 0) {
                 cni_result_addresses(result, count, &n);
+                cni_result_routes(result, count_route, &n);
+                cni_result_gateway(result, true);
+                json_object_put(cni_result_with_interface(result, "peer", "eth0"));
                 for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
                         cni_result_dns(result, keys[i], count, &n);
                 json_object_put(result);

@@ -204,6 +204,30 @@ static void results(void)
         }
 }
 
+static void append_route(const char *to, const char *gateway, void *userdata)
+{
+        append(to, userdata);
+        append(gateway ? gateway : "-", userdata);
+}
+
+static void routes(void)
+{
+        _cleanup_(json_putp) json_object *result = parse(
+                "{\"ips\": [{\"address\": \"10.0.0.2/24\", \"gateway\": \"10.0.0.1\"},"
+                "{\"address\": \"fd00::2/64\"}], \"routes\": [{\"dst\": \"0.0.0.0/0\"},"
+                "{\"dst\": \"10.1.0.0/16\", \"gw\": \"10.0.0.9\"}, {\"dst\": \"x\"},"
+                "{\"dst\": \"::/0\", \"gw\": \"y\"}]}");
+        _cleanup_(json_putp) json_object *full = cni_result_with_interface(result, "p", "eth0");
+        char text[256] = "";
+
+        cni_result_routes(result, append_route, text);
+        unit_assert_string(text, "0.0.0.0/0 - 10.1.0.0/16 10.0.0.9 ");
+        unit_assert_string(cni_result_gateway(result, false), "10.0.0.1");
+        unit_assert(!cni_result_gateway(result, true));
+        unit_assert_int(cni_result_check(full), 0);
+        unit_assert(!json_object_object_get_ex(result, "interfaces", NULL));
+}
+
 static void too_long_a_list(void)
 {
         static char text[16 * 1024] = "{\"ips\": [{\"address\": \"10.0.0.1/24\"}";
@@ -245,5 +269,5 @@ static void errors(void)
 }
 
 UNIT_MAIN(UNIT_TEST(lists), UNIT_TEST(what_a_plugin_gets), UNIT_TEST(what_else_a_plugin_gets),
-          UNIT_TEST(what_nobody_takes), UNIT_TEST(bridge), UNIT_TEST(results),
+          UNIT_TEST(what_nobody_takes), UNIT_TEST(bridge), UNIT_TEST(results), UNIT_TEST(routes),
           UNIT_TEST(too_long_a_list), UNIT_TEST(errors))

@@ -19,6 +19,7 @@
 #include "uvmd/net/cni_chain.h"
 #include "uvmd/net/cni_config.h"
 #include "uvmd/net/cni_result.h"
+#include "uvmd/net/ovs.h"
 #include "uvmd/net/ports.h"
 #include "uvmd/net/program.h"
 #include "uvmd/net/stand_in.h"
@@ -98,10 +99,10 @@ static int plugin_environment(const Chain *chain, const char *command, PluginEnv
         return 0;
 }
 
-static int plugin_run(const Chain *chain, size_t i, const char *command, ProgramEnd *end,
-                      sd_bus_error *error)
+/* The program @type with the configuration of plugin @i: that one, or the one it leaves addresses to. */
+static int plugin_run(const Chain *chain, size_t i, const char *type, const char *command,
+                      ProgramEnd *end, sd_bus_error *error)
 {
-        const char *type = cni_list_type(chain->list, i);
         _cleanup_(plugin_environment_done) PluginEnvironment environment = {};
         _cleanup_(json_putp) json_object *input = NULL;
         json_object *previous = NULL;
@@ -144,16 +145,97 @@ static int plugin_add(const Chain *chain, size_t i, sd_bus_error *error)
 {
         _cleanup_(fd_closep) int lock = i > 0 ? ledger_lock_host(chain->ledger) : FD_NONE;
         _cleanup_(program_end_done) ProgramEnd end = {};
+        const char *type = cni_list_type(chain->list, i);
         json_object *result;
-        int r = i > 0 && lock < 0 ? lock : plugin_run(chain, i, "ADD", &end, error);
+        int r = i > 0 && lock < 0 ? lock : plugin_run(chain, i, type, "ADD", &end, error);
 
         if (r >= 0)
                 r = cni_result_parse(&result, end.output, end.size);
         if (r == -EBADMSG)
                 return error_set(error, -EIO, ERROR_FAILED,
-                                 "The CNI plugin %s printed no result: \"%.200s\".",
-                                 cni_list_type(chain->list, i), end.output);
+                                 "The CNI plugin %s printed no result: \"%.200s\".", type,
+                                 end.output);
         return r < 0 ? r : ledger_update(chain->ledger, ENTRY_RESULT, result);
+}
+
+/* ------------------------------------------------------------------ Open vSwitch, as a plugin */
+
+/* There is a plugin of this name by others: where it is installed, it is that one. */
+static bool is_own_ovs(const CniPaths *paths, json_object *list, size_t i)
+{
+        char path[PLUGIN_PATH_MAX];
+
+        return strcmp(cni_list_type(list, i), "ovs") == 0 &&
+               plugin_find(paths, "ovs", path, sizeof(path), NULL) < 0;
+}
+
+static int own_ovs_check(const CniPaths *paths, json_object *list, size_t i, sd_bus_error *error)
+{
+        const char *bridge = cni_list_text(list, i, "bridge"), *ipam = cni_list_ipam(list, i);
+        char path[PLUGIN_PATH_MAX];
+        int r;
+
+        if (i > 0 || !bridge || !network_name_is_valid(bridge))
+                return error_set(
+                        error, -EINVAL, ERROR_FAILED,
+                        "The network %s has no Open vSwitch bridge: \"bridge\" says which, "
+                        "in its first plugin.",
+                        cni_list_name(list));
+        r = ovs_check(error);
+        return r < 0 || !ipam ? r : plugin_find(paths, ipam, path, sizeof(path), error);
+}
+
+/* Addresses are owed before there is a result: DEL asks for them by the sandbox's id. */
+static int own_ovs_ipam(const Chain *chain, size_t i, json_object **ret, sd_bus_error *error)
+{
+        _cleanup_(program_end_done) ProgramEnd end = {};
+        const char *type = cni_list_ipam(chain->list, i);
+        int r;
+
+        if (!type) {
+                *ret = json_object_new_object();
+                json_object_object_add(*ret, "cniVersion", json_object_new_string(CNI_VERSION));
+                return 0;
+        }
+        r = plugin_run(chain, i, type, "ADD", &end, error);
+        if (r >= 0)
+                r = cni_result_parse(ret, end.output, end.size);
+        return r == -EBADMSG ? error_set(error, -EIO, ERROR_FAILED,
+                                         "The CNI plugin %s printed no result: \"%.200s\".", type,
+                                         end.output)
+                             : r;
+}
+
+static int own_ovs_add(const Chain *chain, size_t i, sd_bus_error *error)
+{
+        _cleanup_(json_putp) json_object *ipam = NULL;
+        json_object *mac = NULL, *result;
+        OvsPlug plug = {
+                .bridge = cni_list_text(chain->list, i, "bridge"),
+                .vlan = cni_list_number(chain->list, i, "vlan"),
+                .mtu = cni_list_number(chain->list, i, "mtu"),
+        };
+        int r = own_ovs_ipam(chain, i, &ipam, error);
+
+        if (r < 0)
+                return r;
+        if (json_object_object_get_ex(chain->runtime, "mac", &mac))
+                plug.mac = json_object_get_string(mac);
+        plug.ipam = ipam;
+        r = ovs_plug(&result, chain->ledger, &plug, chain->namespace, error);
+        if (r < 0)
+                return r;
+        return result ? ledger_update(chain->ledger, ENTRY_RESULT, result) : -ENOMEM;
+}
+
+static int own_ovs_delete(const Chain *chain, size_t i, sd_bus_error *error)
+{
+        _cleanup_(program_end_done) ProgramEnd end = {};
+        const char *type = cni_list_ipam(chain->list, i);
+        int r = ovs_unplug(chain->ledger, error);
+        int s = type ? plugin_run(chain, i, type, "DEL", &end, error) : 0;
+
+        return r < 0 ? r : s;
 }
 
 /* ------------------------------------------------------------------ the chain */
@@ -247,7 +329,9 @@ static int check_plugins(const CniPaths *paths, json_object *list, sd_bus_error 
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < cni_list_count(list); i++)
-                r = plugin_find(paths, cni_list_type(list, i), path, sizeof(path), error);
+                r = is_own_ovs(paths, list, i)
+                            ? own_ovs_check(paths, list, i, error)
+                            : plugin_find(paths, cni_list_type(list, i), path, sizeof(path), error);
         return r;
 }
 
@@ -289,7 +373,8 @@ int cni_chain_add(Ledger *ledger, const CniPaths *paths, const NetworkConfig *co
                 return r;
         r = chain_open(&chain, ledger, paths);
         for (size_t i = 0; r >= 0 && i < cni_list_count(chain.list); i++)
-                r = plugin_add(&chain, i, error);
+                r = is_own_ovs(paths, chain.list, i) ? own_ovs_add(&chain, i, error)
+                                                     : plugin_add(&chain, i, error);
         if (r < 0) {
                 _cleanup_(sd_bus_error_free) sd_bus_error second = SD_BUS_ERROR_NULL;
 
@@ -334,7 +419,10 @@ int cni_chain_delete(Ledger *ledger, const CniPaths *paths, sd_bus_error *error)
         for (size_t i = cni_list_count(chain.list); i-- > 0;) {
                 _cleanup_(program_end_done) ProgramEnd end = {};
 
-                r = plugin_run(&chain, i, "DEL", &end, error);
+                r = is_own_ovs(paths, chain.list, i)
+                            ? own_ovs_delete(&chain, i, error)
+                            : plugin_run(&chain, i, cni_list_type(chain.list, i), "DEL", &end,
+                                         error);
                 if (r < 0 && first >= 0)
                         first = r;
         }

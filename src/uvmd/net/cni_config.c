@@ -131,6 +131,18 @@ const char *cni_list_text(json_object *list, size_t i, const char *key)
         return text_of(list_plugin(list, i), key);
 }
 
+const char *cni_list_ipam(json_object *list, size_t i)
+{
+        json_object *ipam;
+        const char *type;
+
+        if (!json_object_object_get_ex(list_plugin(list, i), "ipam", &ipam) ||
+            !json_object_is_type(ipam, json_type_object))
+                return NULL;
+        type = text_of(ipam, "type");
+        return type && network_name_is_valid(type) ? type : NULL;
+}
+
 uint32_t cni_list_number(json_object *list, size_t i, const char *key)
 {
         json_object *value;

@@ -27,6 +27,9 @@ const char *cni_list_type(json_object *list, size_t i);
 /* The text of plugin @i's member @key, or NULL. Borrowed. */
 const char *cni_list_text(json_object *list, size_t i, const char *key);
 
+/* The type of its IPAM plugin, or NULL. Borrowed. */
+const char *cni_list_ipam(json_object *list, size_t i);
+
 /* Its number, or 0. */
 uint32_t cni_list_number(json_object *list, size_t i, const char *key);
 

@@ -165,3 +165,63 @@ void cni_result_dns(json_object *result, const char *key,
                         visit(text, userdata);
         }
 }
+
+/* A default route's length is 0, which no interface's address has. */
+static bool is_destination(const char *text)
+{
+        return network_cidr_is_valid(text) || strcmp(text, "0.0.0.0/0") == 0 ||
+               strcmp(text, "::/0") == 0;
+}
+
+void cni_result_routes(json_object *result,
+                       void (*visit)(const char *to, const char *gateway, void *userdata),
+                       void *userdata)
+{
+        json_object *list;
+
+        if (!json_object_is_type(result, json_type_object) || get_list(result, "routes", &list) < 0)
+                return;
+        for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+                json_object *route = json_object_array_get_idx(list, i);
+                const char *to = text_of(route, "dst"), *gateway = text_of(route, "gw");
+
+                if (to && is_destination(to) && (!gateway || network_address_is_valid(gateway)))
+                        visit(to, gateway, userdata);
+        }
+}
+
+const char *cni_result_gateway(json_object *result, bool six)
+{
+        json_object *list;
+
+        if (!json_object_is_type(result, json_type_object) || get_list(result, "ips", &list) < 0)
+                return NULL;
+        for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+                const char *gateway = text_of(json_object_array_get_idx(list, i), "gateway");
+
+                if (gateway && network_address_is_valid(gateway) && !!strchr(gateway, ':') == six)
+                        return gateway;
+        }
+        return NULL;
+}
+
+json_object *cni_result_with_interface(json_object *result, const char *peer, const char *name)
+{
+        json_object *copy = NULL, *interfaces, *list;
+
+        if (json_object_deep_copy(result, &copy, NULL) < 0)
+                return NULL;
+        interfaces = json_object_new_array();
+        for (int i = 0; i < 2; i++) {
+                json_object *interface = json_object_new_object();
+
+                json_object_object_add(interface, "name", json_object_new_string(i ? name : peer));
+                json_object_array_add(interfaces, interface);
+        }
+        json_object_object_add(copy, "interfaces", interfaces);
+        if (get_list(copy, "ips", &list) >= 0)
+                for (size_t i = 0; list && i < json_object_array_length(list); i++)
+                        json_object_object_add(json_object_array_get_idx(list, i), "interface",
+                                               json_object_new_int(1));
+        return copy;
+}

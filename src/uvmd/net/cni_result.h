@@ -5,6 +5,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <systemd/sd-bus.h>
 
@@ -29,3 +30,14 @@ void cni_result_addresses(json_object *result, void (*visit)(const char *text, v
                           void *userdata);
 void cni_result_dns(json_object *result, const char *key,
                     void (*visit)(const char *text, void *userdata), void *userdata);
+
+/* Its routes; @gateway NULL: it names none. Well-formed ones only. */
+void cni_result_routes(json_object *result,
+                       void (*visit)(const char *to, const char *gateway, void *userdata),
+                       void *userdata);
+
+/* The gateway beside its first address of IPv6, or of IPv4; NULL: there is none. Borrowed. */
+const char *cni_result_gateway(json_object *result, bool six);
+
+/* A copy for an interface with its @peer on the host, which has all the addresses. NULL: out of memory. */
+json_object *cni_result_with_interface(json_object *result, const char *peer, const char *name);

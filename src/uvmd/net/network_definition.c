@@ -21,6 +21,7 @@ ENUM_TABLE(network_driver, NetworkDriver, NETWORK_DRIVER_MAX_)
         [NETWORK_DRIVER_BRIDGE] = "bridge",
         [NETWORK_DRIVER_MACVLAN] = "macvlan",
         [NETWORK_DRIVER_IPVLAN] = "ipvlan",
+        [NETWORK_DRIVER_OVS] = "ovs",
 };
 
 static bool driver_is_valid(const char *text)
@@ -36,7 +37,7 @@ static bool driver_is_valid(const char *text)
 
 const Option network_definition_options[] = {
         DEFINITION("Driver", OPTION_STRING, driver, .is_valid = driver_is_valid,
-                   .expected = "\"bridge\", \"macvlan\" or \"ipvlan\""),
+                   .expected = "\"bridge\", \"macvlan\", \"ipvlan\" or \"ovs\""),
         DEFINITION("Subnets", OPTION_STRINGS, subnets, .max = NETWORK_SUBNETS_MAX,
                    .is_valid = network_cidr_is_valid,
                    .expected = "a list of subnets, like \"10.89.0.0/24\""),
@@ -128,6 +129,9 @@ static const DriverOption driver_options[] = {
         {NETWORK_DRIVER_IPVLAN, "parent", agent_interface_name_is_valid, "an interface of the host",
          "master", true},
         {NETWORK_DRIVER_IPVLAN, "mode", is_ipvlan_mode, "l2, l3 or l3s", "mode", false},
+        {NETWORK_DRIVER_OVS, "bridge", network_name_is_valid, "an Open vSwitch bridge", "bridge",
+         true},
+        {NETWORK_DRIVER_OVS, "vlan", is_vlan, "1 to 4094", "vlan", false},
 };
 
 static const DriverOption *find_option(NetworkDriver driver, const char *key)
@@ -231,7 +235,7 @@ int network_definition_check(const NetworkDefinition *definition, const char *na
                 if (!is_inside(definition, *at))
                         r = error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
                                       "The gateway %s is in none of the subnets.", *at);
-        if (r >= 0 && network_definition_driver(definition) != NETWORK_DRIVER_BRIDGE &&
+        if (r >= 0 && strv_map_get(definition->options, "parent") &&
             network_definition_wants(definition, AF_INET))
                 r = error_set(error, -EINVAL, ERROR_INVALID_ARGUMENT,
                               "The driver %s needs the subnet of its parent interface.",

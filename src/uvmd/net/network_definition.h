@@ -17,6 +17,7 @@ typedef enum NetworkDriver {
         NETWORK_DRIVER_BRIDGE, /* a bridge of its own */
         NETWORK_DRIVER_MACVLAN,
         NETWORK_DRIVER_IPVLAN,
+        NETWORK_DRIVER_OVS, /* ports of an Open vSwitch bridge that is there */
         NETWORK_DRIVER_MAX_,
 } NetworkDriver;
 ENUM_DECLARE(network_driver, NetworkDriver);

@@ -8,10 +8,12 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "uvmd/errors.h"
+#include "uvmd/net/cni_result.h"
 #include "uvmd/net/netlink.h"
 #include "uvmd/net/ovs.h"
 #include "uvmd/net/program.h"
 #include "uvmd/net/veth.h"
+#include "uvmd/strv.h"
 
 #define OVS_OUTPUT_MAX 4096
 #define OVS_PORT_SIZE  16
@@ -69,6 +71,13 @@ static int vsctl(const char *const *arguments, sd_bus_error *error)
                 return error_set(error, -EIO, ERROR_FAILED, "ovs-vsctl failed: %s.",
                                  end.words[0] ? end.words : "it said nothing");
         return 0;
+}
+
+int ovs_check(sd_bus_error *error)
+{
+        static const char *const arguments[] = {"--version", NULL};
+
+        return vsctl(arguments, error);
 }
 
 /* Unique among sandboxes and their interfaces; the same when it is made again. */
@@ -175,4 +184,106 @@ int ovs_delete(Ledger *ledger, sd_bus_error *error)
         if (r >= 0 && s < 0)
                 r = s;
         return r < 0 ? r : ledger_clear(ledger);
+}
+
+/* ------------------------------------------------------------------ as a plugin of a list */
+
+typedef struct Plumbing {
+        const OvsPlug *plug;
+        const char *interface;
+        int namespace;
+        char **addresses;
+        int r;
+} Plumbing;
+
+static void take_address(const char *address, void *userdata)
+{
+        Plumbing *plumbing = userdata;
+
+        if (plumbing->r >= 0)
+                plumbing->r = strv_append(&plumbing->addresses, address);
+}
+
+/* A route without a gateway of its own goes over the one of the address of its family. */
+static void take_route(const char *to, const char *gateway, void *userdata)
+{
+        Plumbing *plumbing = userdata;
+
+        if (!gateway)
+                gateway = cni_result_gateway(plumbing->plug->ipam, strchr(to, ':') != NULL);
+        if (plumbing->r >= 0)
+                plumbing->r = veth_add_route(plumbing->namespace, plumbing->interface, to, gateway);
+}
+
+static int plumb(Plumbing *plumbing)
+{
+        plumbing->addresses = strv_new();
+        if (!plumbing->addresses)
+                return -ENOMEM;
+        cni_result_addresses(plumbing->plug->ipam, take_address, plumbing);
+        if (plumbing->r >= 0)
+                plumbing->r = veth_set_up(plumbing->namespace, plumbing->interface,
+                                          plumbing->addresses);
+        if (plumbing->r >= 0)
+                cni_result_routes(plumbing->plug->ipam, take_route, plumbing);
+        strv_free(plumbing->addresses);
+        return plumbing->r;
+}
+
+static int add_port(const Ledger *ledger, const OvsPlug *plug, const char *port,
+                    sd_bus_error *error)
+{
+        char id[ID_SIZE + 32], mtu[32], tag[16];
+        const char *arguments[14] = {"--",  "add-port",  plug->bridge, port, "--",
+                                     "set", "Interface", port,         id};
+        size_t n = 9;
+
+        snprintf(id, sizeof(id), "external_ids:uvm-id=%s", ledger->id);
+        snprintf(mtu, sizeof(mtu), "mtu_request=%u", plug->mtu);
+        snprintf(tag, sizeof(tag), "tag=%u", plug->vlan);
+        if (plug->mtu)
+                arguments[n++] = mtu;
+        if (plug->vlan) {
+                /* Where the column is the port's, it comes with the command that adds it. */
+                memmove(arguments + 5, arguments + 4, (n - 4) * sizeof(*arguments));
+                arguments[4] = tag;
+        }
+        return vsctl(arguments, error);
+}
+
+int ovs_plug(json_object **ret, const Ledger *ledger, const OvsPlug *plug, const char *namespace,
+             sd_bus_error *error)
+{
+        _cleanup_(fd_closep) int fd = open(namespace, O_RDONLY | O_CLOEXEC);
+        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
+        Plumbing plumbing = {.plug = plug, .interface = ledger->interface, .namespace = fd};
+        char port[OVS_PORT_SIZE];
+        int r = fd < 0 ? errno_neg() : netlink_open(&socket);
+
+        port_name(ledger, port);
+        if (r >= 0)
+                r = veth_add(socket, port, ledger->interface, plug->mac, fd);
+        if (r >= 0 && plug->mtu)
+                r = veth_set_mtu(fd, ledger->interface, plug->mtu);
+        if (r >= 0)
+                r = add_port(ledger, plug, port, error);
+        if (r >= 0)
+                r = plumb(&plumbing);
+        if (r < 0)
+                return error_set(error, r, ERROR_FAILED, "Can't make a port of the bridge %s: %s.",
+                                 plug->bridge, strerror(-r));
+        *ret = cni_result_with_interface(plug->ipam, port, ledger->interface);
+        return 0;
+}
+
+int ovs_unplug(const Ledger *ledger, sd_bus_error *error)
+{
+        char port[OVS_PORT_SIZE];
+        const char *arguments[] = {"--", "--if-exists", "del-port", port, NULL};
+        int r, s;
+
+        port_name(ledger, port);
+        r = vsctl(arguments, error);
+        s = veth_delete(port);
+        return r < 0 ? r : s;
 }

@@ -4,6 +4,8 @@
 #include <linux/if_addr.h>
 #include <net/if.h>
 #include <netlink/route/link/veth.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
 #include <sched.h>
 
 #include "base/error.h"
@@ -100,4 +102,62 @@ int veth_set_up(int namespace, const char *interface, char *const *addresses)
                 return r;
         rtnl_link_set_flags(change, IFF_UP);
         return netlink_error(rtnl_link_change(socket, link, change, 0));
+}
+
+int veth_set_mtu(int namespace, const char *interface, uint32_t mtu)
+{
+        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
+        _cleanup_(rtnl_link_putp) struct rtnl_link *link = NULL, *change = rtnl_link_alloc();
+        int r = change ? open_socket_in(namespace, &socket) : -ENOMEM;
+
+        if (r >= 0)
+                r = netlink_error(rtnl_link_get_kernel(socket, 0, interface, &link));
+        if (r < 0)
+                return r;
+        rtnl_link_set_mtu(change, mtu);
+        return netlink_error(rtnl_link_change(socket, link, change, 0));
+}
+
+/* @hop is the route's own once it was added. */
+static int fill_route(struct rtnl_route *route, struct rtnl_nexthop *hop, int index, const char *to,
+                      const char *gateway)
+{
+        _cleanup_(nl_addr_putp) struct nl_addr *destination = NULL, *via = NULL;
+        int r = netlink_error(nl_addr_parse(to, AF_UNSPEC, &destination));
+
+        if (r >= 0 && gateway)
+                r = netlink_error(nl_addr_parse(gateway, AF_UNSPEC, &via));
+        if (r >= 0)
+                r = netlink_error(rtnl_route_set_dst(route, destination));
+        if (r < 0)
+                return r;
+        rtnl_route_nh_set_ifindex(hop, index);
+        if (via)
+                rtnl_route_nh_set_gateway(hop, via);
+        rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
+        return 0;
+}
+
+int veth_add_route(int namespace, const char *interface, const char *to, const char *gateway)
+{
+        _cleanup_(nl_socket_freep) struct nl_sock *socket = NULL;
+        _cleanup_(rtnl_link_putp) struct rtnl_link *link = NULL;
+        struct rtnl_route *route = rtnl_route_alloc();
+        struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+        int r = route && hop ? open_socket_in(namespace, &socket) : -ENOMEM;
+
+        if (r >= 0)
+                r = netlink_error(rtnl_link_get_kernel(socket, 0, interface, &link));
+        if (r >= 0)
+                r = fill_route(route, hop, rtnl_link_get_ifindex(link), to, gateway);
+        if (r >= 0) {
+                rtnl_route_add_nexthop(route, hop);
+                hop = NULL;
+                r = netlink_error(rtnl_route_add(socket, route, NLM_F_CREATE));
+        }
+        if (hop)
+                rtnl_route_nh_free(hop);
+        if (route)
+                rtnl_route_put(route);
+        return r == -EEXIST ? 0 : r;
 }

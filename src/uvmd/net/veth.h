@@ -2,6 +2,7 @@
 #pragma once
 
 #include <netlink/netlink.h>
+#include <stdint.h>
 
 /*
  * Makes the pair @name and @peer at once, @peer in @namespace (FD_NONE: here) with @mac (NULL: any).
@@ -15,3 +16,8 @@ int veth_delete(const char *name);
 
 /* Gives @interface in @namespace its addresses ("10.0.0.2/24"; ends in NULL), then sets it up. */
 int veth_set_up(int namespace, const char *interface, char *const *addresses);
+
+int veth_set_mtu(int namespace, const char *interface, uint32_t mtu);
+
+/* A route there by it, to @to ("0.0.0.0/0"), over @gateway (NULL: what is there is reached directly). */
+int veth_add_route(int namespace, const char *interface, const char *to, const char *gateway);
