@@ -40,7 +40,7 @@ void network_on_nic_gone(Nic *nic);
 /* The device @name can't be had: a start that waits for it fails, and so does who attached it. */
 void network_on_failure(Sandbox *sandbox, const char *name, int r, const sd_bus_error *error);
 
-/* The guest hears of its name servers. 0 or -errno. */
+/* The guest hears of its name servers and of others by name, if that is not what it knows. 0 or -errno. */
 int network_send_resolver(Sandbox *sandbox);
 
 /* What an answer means for the boot and for who waits; the last step of each handler. */

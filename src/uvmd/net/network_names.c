@@ -89,6 +89,13 @@ int network_names_add(const Sandbox *sandbox, char ***lines)
         return r;
 }
 
+/* One that has just been told, while it boots, hears of what came since. */
+static bool is_listening(const Sandbox *sandbox)
+{
+        return sandbox->network.named &&
+               (sandbox->state == SANDBOX_STARTING || sandbox->state == SANDBOX_RUNNING);
+}
+
 static int names_on_defer(sd_event_source *source, void *userdata)
 {
         Manager *manager = userdata;
@@ -96,9 +103,7 @@ static int names_on_defer(sd_event_source *source, void *userdata)
 
         manager->network_names = sd_event_source_disable_unref(manager->network_names);
         HASH_ITER (hh, manager->sandboxes, sandbox, next) {
-                int r = sandbox->state == SANDBOX_RUNNING && sandbox->network.named
-                                ? network_send_resolver(sandbox)
-                                : 0;
+                int r = is_listening(sandbox) ? network_send_resolver(sandbox) : 0;
 
                 if (r < 0)
                         sandbox_log_warning_errno(sandbox, r, "can't tell it of new names");
