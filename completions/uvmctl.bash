@@ -108,7 +108,7 @@ _uvmctl() {
                 if ((COMP_CWORD > 3)); then words=$(_uvmctl_networks); else words=$(_uvmctl_containers -a); fi
                 ;;
         'network detach') ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a) ;;
-        port) words=$(_uvmctl_containers) ;;
+        port | 'network check') words=$(_uvmctl_containers) ;;
         'volume attach' | 'volume detach') ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a) ;;
         'disk attach' | 'disk detach')
                 ((COMP_CWORD > 3)) || words=$(_uvmctl_containers -a)

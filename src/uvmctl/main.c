@@ -49,6 +49,7 @@ static const Verb *const verbs[] = {
         &verb_network_rm,
         &verb_network_attach,
         &verb_network_detach,
+        &verb_network_check,
         &verb_port,
         &verb_update,
         &verb_sandbox_list,

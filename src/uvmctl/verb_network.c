@@ -190,6 +190,51 @@ static int detach(int argc, char **argv)
         return r;
 }
 
+/* Each that was attached and is there. A status: what the first failure makes. */
+static int check_all(sd_bus *bus, const Object *sandbox, const char *name)
+{
+        json_object *networks = NULL;
+        int status = 0;
+
+        json_object_object_get_ex(sandbox->properties, "Networks", &networks);
+        for (size_t i = 0; networks && i < json_object_array_length(networks); i++) {
+                json_object *network = json_object_array_get_idx(networks, i);
+                const char *interface = client_json_string(network, "Interface");
+                const char *of = client_json_string(network, "Network");
+                int r;
+
+                if (!of[0] || strncmp(of, "host:", 5) == 0)
+                        continue;
+                r = client_call_late_string(bus, sandbox->path, CLIENT_SANDBOX, "CheckNetwork",
+                                            interface, NULL);
+                if (!r)
+                        printf("%s: %s (%s) is as it was made\n", name, interface, of);
+                status = status ? status : r;
+        }
+        return status;
+}
+
+static int check(int argc, char **argv)
+{
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        int status = 0;
+
+        if (argc < 2)
+                return verb_usage_error(&verb_network_check, "which container?");
+        if (client_bus_open(&bus))
+                return CLIENT_EXIT_FAILED;
+        for (int i = 1; i < argc; i++) {
+                _cleanup_(objects_freep) Objects *objects = NULL;
+                Object sandbox;
+                int r = find_sandbox(bus, argv[i], &objects, &sandbox);
+
+                if (!r)
+                        r = check_all(bus, &sandbox, argv[i]);
+                status = status ? status : r;
+        }
+        return status;
+}
+
 static int port(int argc, char **argv)
 {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -247,6 +292,13 @@ const Verb verb_network_detach = {
         .arguments = "CONTAINER INTERFACE",
         .summary = "take an interface away from a container's machine",
         .run = detach,
+};
+
+const Verb verb_network_check = {
+        .name = "network check",
+        .arguments = "CONTAINER…",
+        .summary = "ask those who made a container's networks whether all is there",
+        .run = check,
 };
 
 const Verb verb_port = {

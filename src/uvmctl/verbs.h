@@ -19,11 +19,11 @@ typedef struct Verb {
 extern const Verb verb_attach, verb_commit, verb_cp, verb_create, verb_diff, verb_disk_attach,
         verb_disk_detach, verb_events, verb_exec, verb_export, verb_image_import, verb_image_list,
         verb_image_rm, verb_inspect, verb_kill, verb_logs, verb_metrics, verb_network_attach,
-        verb_network_create, verb_network_rm, verb_network_detach, verb_network_inspect,
-        verb_network_list, verb_port, verb_ps, verb_rm, verb_run, verb_sandbox_list,
-        verb_sandbox_show, verb_start, verb_stats, verb_stop, verb_top, verb_update, verb_version,
-        verb_volume_attach, verb_volume_create, verb_volume_detach, verb_volume_inspect,
-        verb_volume_list, verb_volume_prune, verb_volume_rm, verb_wait;
+        verb_network_check, verb_network_create, verb_network_rm, verb_network_detach,
+        verb_network_inspect, verb_network_list, verb_port, verb_ps, verb_rm, verb_run,
+        verb_sandbox_list, verb_sandbox_show, verb_start, verb_stats, verb_stop, verb_top,
+        verb_update, verb_version, verb_volume_attach, verb_volume_create, verb_volume_detach,
+        verb_volume_inspect, verb_volume_list, verb_volume_prune, verb_volume_rm, verb_wait;
 
 /* For a verb whose arguments make no sense: says which verb's --help to read. A status. */
 int verb_usage_error(const Verb *verb, const char *format, ...)

@@ -300,6 +300,29 @@ static void arguments(void)
         tear_down();
 }
 
+static int check(void)
+{
+        _cleanup_(ledger_close) Ledger ledger;
+
+        unit_assert_int(ledger_open(&ledger, state, INSTANCE, ID, IFACE), 0);
+        return cni_chain_check(&ledger, &paths, NULL);
+}
+
+static void checks(void)
+{
+        set_up();
+        unit_assert_int(add(NULL), 0);
+        expect_log("one ADD eth0\ntwo ADD eth0+\n");
+        unit_assert_int(check(), 0);
+        expect_log("one CHECK eth0+\ntwo CHECK eth0+\n");
+        write_file("one.CHECK", "exit 1\n", 0644);
+        unit_assert_int(check(), -EIO);
+        expect_log("one CHECK eth0+\n");
+        unit_assert_int(count_owed(), 1);
+        unit_assert_int(delete (NULL), 0);
+        tear_down();
+}
+
 /* What they share two don't make at once. */
 static void one_after_the_other(void)
 {
@@ -326,6 +349,7 @@ static const UnitTest tests[] = {
         UNIT_TEST(an_entry_that_makes_no_sense),
         UNIT_TEST(names_of_others),
         UNIT_TEST(arguments),
+        UNIT_TEST(checks),
         UNIT_TEST(one_after_the_other),
 };
 

@@ -150,6 +150,26 @@ static void what_nobody_takes(void)
         unit_assert(strstr(error.message, "publishes no ports"));
 }
 
+static void which_may_be_checked(void)
+{
+        static const struct {
+                const char *text;
+                bool allowed;
+        } cases[] = {
+                {"{\"name\": \"n\", \"cniVersion\": \"0.3.1\", \"type\": \"a\"}", false},
+                {"{\"name\": \"n\", \"cniVersion\": \"0.4.0\", \"type\": \"a\"}", true},
+                {"{\"name\": \"n\", \"cniVersion\": \"1.0.0\", \"type\": \"a\"}", true},
+                {"{\"name\": \"n\", \"disableCheck\": true, \"plugins\": [{\"type\": \"a\"}]}",
+                 false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(json_putp) json_object *list = list_of(cases[i].text);
+
+                unit_assert_int(cni_list_allows_check(list), cases[i].allowed);
+        }
+}
+
 static void bridge(void)
 {
         _cleanup_(json_putp)
@@ -269,5 +289,5 @@ static void errors(void)
 }
 
 UNIT_MAIN(UNIT_TEST(lists), UNIT_TEST(what_a_plugin_gets), UNIT_TEST(what_else_a_plugin_gets),
-          UNIT_TEST(what_nobody_takes), UNIT_TEST(bridge), UNIT_TEST(results), UNIT_TEST(routes),
-          UNIT_TEST(too_long_a_list), UNIT_TEST(errors))
+          UNIT_TEST(what_nobody_takes), UNIT_TEST(which_may_be_checked), UNIT_TEST(bridge),
+          UNIT_TEST(results), UNIT_TEST(routes), UNIT_TEST(too_long_a_list), UNIT_TEST(errors))

@@ -1,4 +1,4 @@
-/* ListNetworks, CreateNetwork and RemoveNetwork of org.uvm1.Manager; see manager_networks.h. Files are read and
+/* ListNetworks, CreateNetwork and RemoveNetwork of org.uvm1.Manager, and CheckNetwork of org.uvm1.Sandbox; see manager_networks.h. Files are read and
  * written by workers, so answers are late. */
 #include <errno.h>
 #include <stdlib.h>
@@ -267,6 +267,38 @@ int bus_remove_network(BusCall *call, void *object, sd_bus_error *error)
         if (r < 0)
                 return r;
         r = network_unmake_start(&waiting->worker, call->manager, name, network_call_done, waiting);
+        if (r < 0)
+                network_call_free(waiting);
+        return r;
+}
+
+/* ------------------------------------------------------------------ how one is */
+
+int bus_check_network(BusCall *call, void *object, sd_bus_error *error)
+{
+        const NetworkAttachment *attachment;
+        const Sandbox *sandbox = object;
+        NetworkCall *waiting;
+        NetworkSpec spec;
+        const char *name;
+        int r = sd_bus_message_read(call->message, "s", &name);
+
+        if (r < 0)
+                return r;
+        attachment = network_find_attachment(sandbox, name);
+        if (!attachment || network_spec_parse(&spec, attachment->config.network) < 0 ||
+            spec.kind == NETWORK_SPEC_HOST)
+                return error_set(error, -ENOENT, ERROR_NO_SUCH_NETWORK,
+                                 "No network with plugins was attached to this sandbox as \"%s\".",
+                                 name);
+        if (attachment->state != ATTACHMENT_ATTACHED)
+                return error_set(error, -EBUSY, ERROR_WRONG_STATE, "The network \"%s\" is %s.",
+                                 name, attachment_state_to_string(attachment->state));
+        r = network_call_new(&waiting, call, name, answer_nothing);
+        if (r < 0)
+                return r;
+        r = network_check_start(&waiting->worker, call->manager, sandbox->id, name,
+                                network_call_done, waiting);
         if (r < 0)
                 network_call_free(waiting);
         return r;

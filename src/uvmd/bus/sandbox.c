@@ -5,6 +5,7 @@
 #include "uvmd/bus/bus.h"
 #include "uvmd/bus/call.h"
 #include "uvmd/bus/console.h"
+#include "uvmd/bus/manager_networks.h"
 #include "uvmd/bus/networks.h"
 #include "uvmd/bus/paths.h"
 #include "uvmd/bus/stats.h"
@@ -156,6 +157,7 @@ BUS_METHOD(get_limits, BUS_ACTION_READ, bus_find_sandbox, MANAGER)
 
 BUS_METHOD(bus_attach_network, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
 BUS_METHOD(bus_detach_network, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
+BUS_METHOD(bus_check_network, BUS_ACTION_READ, bus_find_sandbox, MANAGER)
 BUS_METHOD(bus_set_network_throttle, BUS_ACTION_MANAGE, bus_find_sandbox, MANAGER)
 
 static int get_stats(BusCall *call, void *object, sd_bus_error *error)
@@ -297,6 +299,7 @@ const sd_bus_vtable bus_sandbox_vtable[] = {
         METHOD("AttachNetwork", "a{sv}", SD_BUS_PARAM(options), "s", SD_BUS_PARAM(interface),
                bus_attach_network),
         METHOD("DetachNetwork", "s", SD_BUS_PARAM(interface), NULL, NO_NAMES, bus_detach_network),
+        METHOD("CheckNetwork", "s", SD_BUS_PARAM(interface), NULL, NO_NAMES, bus_check_network),
         METHOD("SetNetworkThrottle", "ssa{sv}",
                SD_BUS_PARAM(interface) SD_BUS_PARAM(direction) SD_BUS_PARAM(limits), NULL, NO_NAMES,
                bus_set_network_throttle),

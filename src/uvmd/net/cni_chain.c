@@ -386,6 +386,32 @@ int cni_chain_add(Ledger *ledger, const CniPaths *paths, const NetworkConfig *co
         return r;
 }
 
+static int check_one(const Chain *chain, size_t i, sd_bus_error *error)
+{
+        _cleanup_(program_end_done) ProgramEnd end = {};
+        const char *type = cni_list_type(chain->list, i);
+
+        if (is_own_ovs(chain->paths, chain->list, i))
+                return ovs_check_port(chain->ledger, error);
+        return plugin_run(chain, i, type, "CHECK", &end, error);
+}
+
+int cni_chain_check(Ledger *ledger, const CniPaths *paths, sd_bus_error *error)
+{
+        Chain chain;
+        int r = chain_open(&chain, ledger, paths);
+
+        if (r < 0)
+                return error_set(error, r, ERROR_FAILED, "%s.json makes no sense.", ledger->path);
+        if (!cni_list_allows_check(chain.list))
+                return error_set(error, -EOPNOTSUPP, ERROR_NOT_SUPPORTED,
+                                 "The configuration of the network %s has no checks.",
+                                 cni_list_name(chain.list));
+        for (size_t i = 0; r >= 0 && i < cni_list_count(chain.list); i++)
+                r = check_one(&chain, i, error);
+        return r;
+}
+
 /*
  * The bridge plugin takes those rules back whose addresses it finds in the namespace. Where that is
  * gone, it gets one that looks the same.

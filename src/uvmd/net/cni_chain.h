@@ -17,6 +17,9 @@
 int cni_chain_add(Ledger *ledger, const CniPaths *paths, const NetworkConfig *config,
                   const char *name, const char *namespace, sd_bus_error *error);
 
+/* Asks each plugin whether all is as it made it (CHECK). 0, or -errno with @error, which tells what is not. */
+int cni_chain_check(Ledger *ledger, const CniPaths *paths, sd_bus_error *error);
+
 /*
  * Takes back what the ledger says; the interface itself too if the namespace is there. Every plugin is
  * asked, the first failure is told. 0: nothing is owed any more.

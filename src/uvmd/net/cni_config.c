@@ -106,6 +106,18 @@ int cni_list_new(json_object **ret, json_object *file, const char *name, sd_bus_
         return 0;
 }
 
+bool cni_list_allows_check(json_object *list)
+{
+        const char *version = text_of(list, "cniVersion");
+        json_object *disabled;
+
+        if (json_object_object_get_ex(list, "disableCheck", &disabled) &&
+            json_object_get_boolean(disabled))
+                return false;
+        /* 0.1.0, 0.2.0, 0.3.0 and 0.3.1 came before. */
+        return !version || strncmp(version, "0.", 2) != 0 || strcmp(version, "0.4") >= 0;
+}
+
 const char *cni_list_name(json_object *list)
 {
         return text_of(list, "name");

@@ -19,6 +19,9 @@
  */
 int cni_list_new(json_object **ret, json_object *file, const char *name, sd_bus_error *error);
 
+/* Whether CHECK may be asked for: since version 0.4.0, if the list doesn't forbid it. */
+bool cni_list_allows_check(json_object *list);
+
 /* Of a list that cni_list_new() has made. Borrowed. */
 const char *cni_list_name(json_object *list);
 size_t cni_list_count(json_object *list);

@@ -103,6 +103,25 @@ static int detach_main(int socket, void *userdata, sd_bus_error *error)
         return r < 0 ? r : worker_answer(socket, NULL, 0, NULL, 0);
 }
 
+static int check_main(int socket, void *userdata, sd_bus_error *error)
+{
+        const NetworkTask *task = userdata;
+        _cleanup_(ledger_close) Ledger ledger;
+        CniPaths paths;
+        int r;
+
+        cni_paths_init(&paths, task->manager->paths.run_dir);
+        r = work_open(&ledger, task->manager, task->id, task->interface, error);
+        if (r >= 0 && !ledger.entry) {
+                ledger_clear(&ledger);
+                r = error_set(error, -ENOENT, ERROR_FAILED, "Nothing of it is on the host.");
+        }
+        if (r >= 0)
+                r = ovs_owns(ledger.entry) ? ovs_check_port(&ledger, error)
+                                           : cni_chain_check(&ledger, &paths, error);
+        return r < 0 ? r : worker_answer(socket, NULL, 0, NULL, 0);
+}
+
 static int list_main(int socket, void *userdata, sd_bus_error *error)
 {
         const NetworkTask *task = userdata;
@@ -139,6 +158,15 @@ int network_detach_start(Worker **ret, Manager *manager, const char *id, const c
         NetworkTask task = {.manager = manager, .id = id, .interface = interface};
 
         return worker_start(ret, manager->event, "uvmd-network", detach_main, &task,
+                            clock_limit_usec(NETWORK_ATTACH_USEC), handler, userdata);
+}
+
+int network_check_start(Worker **ret, Manager *manager, const char *id, const char *interface,
+                        WorkerHandler handler, void *userdata)
+{
+        NetworkTask task = {.manager = manager, .id = id, .interface = interface};
+
+        return worker_start(ret, manager->event, "uvmd-network", check_main, &task,
                             clock_limit_usec(NETWORK_ATTACH_USEC), handler, userdata);
 }
 

@@ -25,6 +25,10 @@ int network_attach_start(Worker **ret, Manager *manager, const char *id, const c
 int network_detach_start(Worker **ret, Manager *manager, const char *id, const char *interface,
                          WorkerHandler handler, void *userdata);
 
+/* Asks plugins whether all of it is as they made it. 0 or -errno. */
+int network_check_start(Worker **ret, Manager *manager, const char *id, const char *interface,
+                        WorkerHandler handler, void *userdata);
+
 /* Takes back what sandboxes left that are not running, once records are read. Nobody is told. */
 void network_sweep(Manager *manager);
 

@@ -1,6 +1,7 @@
 /* Ports of Open vSwitch bridges; see ovs.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +275,20 @@ int ovs_plug(json_object **ret, const Ledger *ledger, const OvsPlug *plug, const
                                  plug->bridge, strerror(-r));
         *ret = cni_result_with_interface(plug->ipam, port, ledger->interface);
         return 0;
+}
+
+int ovs_check_port(const Ledger *ledger, sd_bus_error *error)
+{
+        char port[OVS_PORT_SIZE];
+        const char *arguments[] = {"--", "port-to-br", port, NULL};
+        int r;
+
+        port_name(ledger, port);
+        r = vsctl(arguments, error);
+        if (r >= 0 && if_nametoindex(port) == 0)
+                r = error_set(error, -ENODEV, ERROR_FAILED,
+                              "The port %s has lost its interface on the host.", port);
+        return r;
 }
 
 int ovs_unplug(const Ledger *ledger, sd_bus_error *error)

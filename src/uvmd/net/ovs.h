@@ -31,5 +31,8 @@ typedef struct OvsPlug {
 int ovs_plug(json_object **ret, const Ledger *ledger, const OvsPlug *plug, const char *namespace,
              sd_bus_error *error);
 
+/* Whether the port is in a bridge and its interface there. 0 or -errno with @error. */
+int ovs_check_port(const Ledger *ledger, sd_bus_error *error);
+
 /* Nothing may be there. 0 or -errno with @error. */
 int ovs_unplug(const Ledger *ledger, sd_bus_error *error);
