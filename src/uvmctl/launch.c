@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "client/late.h"
 #include "client/objects.h"
+#include "uvmctl/anonymous.h"
 #include "uvmctl/launch.h"
 #include "uvmctl/mount.h"
 #include "uvmctl/network_ports.h"
@@ -87,16 +88,36 @@ int launch_create(Launch *launch, sd_bus *bus, Setup *setup, const char *image, 
         return r;
 }
 
+/* What was made for a container that came to nothing holds nothing. NULL: there is none. */
+static json_object *launch_find_volumes(const Launch *launch, sd_bus *bus)
+{
+        _cleanup_(objects_freep) Objects *objects = NULL;
+        json_object *volumes = NULL;
+        Object container;
+
+        if (launch->container && !objects_load(bus, &objects) &&
+            objects_get(objects, launch->container, CLIENT_CONTAINER, &container))
+                anonymous_find(bus, &container, &volumes);
+        return volumes;
+}
+
 void launch_undo(const Launch *launch, sd_bus *bus)
 {
         const char *path = launch->owns_sandbox ? launch->sandbox : launch->container;
+        _cleanup_(json_object_putp) json_object *volumes = NULL;
 
         if (!path)
                 return;
+        volumes = launch_find_volumes(launch, bus);
         sd_bus_call_method(
                 bus, "org.uvm1", path,
                 client_interface_name(launch->owns_sandbox ? CLIENT_SANDBOX : CLIENT_CONTAINER),
                 "Delete", NULL, NULL, "b", 1);
+        for (size_t i = 0; volumes && i < json_object_array_length(volumes); i++)
+                sd_bus_call_method(
+                        bus, "org.uvm1", CLIENT_MANAGER_PATH, client_interface_name(CLIENT_MANAGER),
+                        "RemoveVolume", NULL, NULL, "sb",
+                        json_object_get_string(json_object_array_get_idx(volumes, i)), 0);
 }
 
 /* The state of the sandbox, in new memory. */

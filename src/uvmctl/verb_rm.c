@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "client/json.h"
 #include "client/objects.h"
+#include "uvmctl/anonymous.h"
 #include "uvmctl/each.h"
-#include "uvmctl/listing.h"
 #include "uvmctl/verbs.h"
 
 typedef struct RmOptions {
@@ -26,58 +26,15 @@ static int rm_container(sd_bus *bus, Objects *objects, const Object *container, 
                  : client_call(bus, sandbox.path, CLIENT_SANDBOX, "Delete", NULL, "b", (int)force);
 }
 
-/* Whether the container has the volume, nobody named it, and nobody else has it. */
-static bool is_its_alone(json_object *volume, json_object *mounts)
-{
-        if (!client_json_bool(volume, "Anonymous") || client_json_int(volume, "Mounts") != 1)
-                return false;
-        for (size_t i = 0; i < json_object_array_length(mounts); i++) {
-                json_object *mount = json_object_array_get_idx(mounts, i);
-
-                if (strcmp(client_json_string(mount, "Volume"),
-                           client_json_string(volume, "Name")) == 0)
-                        return true;
-        }
-        return false;
-}
-
-/* @volumes are those that there were with the container. */
-static int rm_volumes(sd_bus *bus, json_object *volumes, json_object *mounts)
-{
-        int r, status = 0;
-
-        for (size_t i = 0; i < json_object_array_length(volumes); i++) {
-                json_object *volume = json_object_array_get_idx(volumes, i);
-                char name[256];
-
-                if (!is_its_alone(volume, mounts))
-                        continue;
-                snprintf(name, sizeof(name), "%lld/%s", (long long)client_json_int(volume, "Owner"),
-                         client_json_string(volume, "Name"));
-                r = client_call(bus, CLIENT_MANAGER_PATH, CLIENT_MANAGER, "RemoveVolume", NULL,
-                                "sb", name, 0);
-                if (r)
-                        status = r;
-        }
-        return status;
-}
-
 static int rm_one(sd_bus *bus, Objects *objects, const Object *container, void *userdata)
 {
         _cleanup_(json_object_putp) json_object *volumes = NULL;
         const RmOptions *options = userdata;
-        json_object *mounts;
-        int r;
+        int r = options->volumes ? anonymous_find(bus, container, &volumes) : 0;
 
-        if (options->volumes) {
-                volumes = listing_load(bus, "ListVolumes");
-                if (!volumes)
-                        return CLIENT_EXIT_FAILED;
-        }
-        r = rm_container(bus, objects, container, options->force);
-        if (r || !volumes || !json_object_object_get_ex(container->properties, "Mounts", &mounts))
-                return r;
-        return rm_volumes(bus, volumes, mounts);
+        if (!r)
+                r = rm_container(bus, objects, container, options->force);
+        return r || !volumes ? r : anonymous_remove(bus, volumes);
 }
 
 /* A sandbox without containers has a name of its own to be removed by. */
