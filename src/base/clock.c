@@ -18,6 +18,11 @@ uint64_t clock_now_usec(void)
         return clock_read_usec(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_coarse_usec(void)
+{
+        return clock_read_usec(CLOCK_MONOTONIC_COARSE);
+}
+
 uint64_t clock_realtime_usec(void)
 {
         return clock_read_usec(CLOCK_REALTIME);

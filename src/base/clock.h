@@ -9,6 +9,7 @@
 #define NSEC_PER_USEC 1000ULL
 
 uint64_t clock_now_usec(void);      /* CLOCK_MONOTONIC */
+uint64_t clock_coarse_usec(void);   /* the same, some milliseconds behind: never a system call */
 uint64_t clock_realtime_usec(void); /* CLOCK_REALTIME, since 1970 */
 
 /* What a thread or a process has run for, by its clock; 0: it is gone. */

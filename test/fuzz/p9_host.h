@@ -150,13 +150,13 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *spans, int n, off_t offset
 /* Time that passes between two looks at the clock. */
 static uint64_t clock_step_usec;
 
-uint64_t __real_clock_now_usec(void);
-uint64_t __wrap_clock_now_usec(void);
-uint64_t __wrap_clock_now_usec(void)
+uint64_t __real_clock_coarse_usec(void);
+uint64_t __wrap_clock_coarse_usec(void);
+uint64_t __wrap_clock_coarse_usec(void)
 {
         static atomic_ullong passed;
 
-        return __real_clock_now_usec() + atomic_fetch_add(&passed, clock_step_usec);
+        return __real_clock_coarse_usec() + atomic_fetch_add(&passed, clock_step_usec);
 }
 
 int __real_pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void *(*run)(void *),

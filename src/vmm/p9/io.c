@@ -16,7 +16,9 @@
 /* Not in linux/magic.h. */
 #define P9_XFS_MAGIC 0x58465342U
 
-/* What takes longer sends the next ones to the pool, one that is that quick none. */
+/* What takes longer sends the next ones to the pool, one that is that quick none. By the coarse clock,
+ * of which 4 ms are a step as a rule: where the host has no clock of the processor's (HPET, as in some
+ * machines that are emulated) the exact one is a system call, twice for each read. */
 #define P9_SLOW_USEC  (10 * USEC_PER_MSEC)
 #define P9_QUICK_USEC (2 * USEC_PER_MSEC)
 
@@ -114,7 +116,7 @@ P9Speed *p9_io_speed(P9Server *server, P9Fid *fid)
 
 void p9_io_note(P9Speed *speed, uint64_t usec)
 {
-        if (usec >= P9_SLOW_USEC)
+        if (usec > P9_SLOW_USEC)
                 speed->is_slow = true;
         else if (usec < P9_QUICK_USEC)
                 speed->is_slow = false;
@@ -137,14 +139,14 @@ static ssize_t p9_io_call(const P9Io *io)
 static void p9_io_run(PoolJob *job)
 {
         P9Io *io = CONTAINER_OF(job, P9Io, job);
-        uint64_t start = clock_now_usec();
+        uint64_t start = clock_coarse_usec();
 
         do {
                 io->result = p9_io_call(io);
                 if (io->result < 0)
                         io->result = errno_neg();
         } while (io->result == -EINTR && !atomic_load(&job->interrupted));
-        io->usec = clock_now_usec() - start;
+        io->usec = clock_coarse_usec() - start;
 }
 
 static void p9_place_set(P9Place *place, const P9Request *request)

@@ -89,14 +89,14 @@ static int p9_read_cached(P9Request *request, P9Speed *speed, P9Rest *rest)
 /* @speed may be NULL. */
 static int p9_read_waiting(P9Request *request, P9Speed *speed, unsigned n_spans)
 {
-        uint64_t start = speed ? clock_now_usec() : 0;
+        uint64_t start = speed ? clock_coarse_usec() : 0;
         ssize_t n = preadv2(request->fid->fd, request->server->spans, (int)n_spans,
                             (off_t)request->message.io.offset, 0);
 
         if (n < 0)
                 return errno_neg();
         if (speed)
-                p9_io_note(speed, clock_now_usec() - start);
+                p9_io_note(speed, clock_coarse_usec() - start);
         p9_put_read(request, (size_t)n);
         return 0;
 }
@@ -160,7 +160,7 @@ int p9_do_write(P9Request *request)
         if (!p9_writes_at_once(fid, speed))
                 return p9_io_begin(request, n_spans, 0);
         keeps_set_id = p9_set_id_begin(fid->node, fid->fd);
-        start = clock_now_usec();
+        start = clock_coarse_usec();
         n = pwritev2(fid->fd, server->spans, (int)n_spans, (off_t)request->message.io.offset, 0);
         if (n < 0)
                 n = errno_neg();
@@ -169,7 +169,7 @@ int p9_do_write(P9Request *request)
         if (n < 0)
                 return (int)n;
         if (speed)
-                p9_io_note(speed, clock_now_usec() - start);
+                p9_io_note(speed, clock_coarse_usec() - start);
         wire_put_u32(&request->reply, (uint32_t)n);
         return 0;
 }
