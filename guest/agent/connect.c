@@ -1,6 +1,7 @@
 /* Connections to the host; see connect.h. */
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <linux/vm_sockets.h>
@@ -10,12 +11,20 @@
 
 #include "agent/connect.h"
 
+/* The kernel's own limit for a vsock is 2 s (VSOCK_DEFAULT_CONNECT_TIMEOUT), which a busy host may well
+ * take to answer: a command there would fail for nothing. Where nobody listens it says so at once. */
+#define CONNECT_SECONDS 60
+
 static int connect_to(int family, const void *address, socklen_t size, int *ret_fd)
 {
         _cleanup_(fd_closep) int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct timeval limit = {.tv_sec = CONNECT_SECONDS};
         int r = 0;
 
         if (fd < 0)
+                return errno_neg();
+        if (family == AF_VSOCK &&
+            setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof(limit)) < 0)
                 return errno_neg();
         if (connect(fd, address, size) < 0) {
                 r = errno_neg();
