@@ -113,6 +113,15 @@ static const int filter_calls[] = {
         SCMP_SYS(setxattr),
         SCMP_SYS(listxattr),
         SCMP_SYS(removexattr),
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        /* The run time of a sanitizer, in builds that are for finding mistakes: threads' signal stacks, its
+         * locks, its own place and limits. */
+        SCMP_SYS(sigaltstack),
+        SCMP_SYS(sched_yield),
+        SCMP_SYS(readlink),
+        SCMP_SYS(getrlimit),
+        SCMP_SYS(prlimit64),
+#endif
 };
 
 /* KVM's and those of block devices and taps, each by number; the fds they work on were handed over or made by
