@@ -50,6 +50,13 @@ class Guest:
     def wait(self):
         self.process.wait()
 
+    def ended_within(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def log(self):
         with open(self.log_path, encoding='utf-8', errors='replace') as file:
             return file.read()
