@@ -22,10 +22,10 @@
 /* After so many bytes of a turn the guest hears of them, so that it works while we do. */
 #define NET_SIGNAL_BYTES (128U << 10)
 
-/* So many packets that were sent, or so many bytes, are told of at once; fewer after this time. TCP waits
- * with data until it hears that what it sent before is gone, so only what is small may wait:
- * acknowledgements, requests, answers. */
-#define NET_SIGNAL_PACKETS    16
+/* What was sent is told of at once when it is so many packets, or two with so many bytes, else with what comes
+ * next or after this time. TCP waits with data until it hears that what it sent before is gone, but has two
+ * packets on their way at least. */
+#define NET_SIGNAL_PACKETS    16U
 #define NET_SIGNAL_BYTES_SENT 2048U
 #define NET_SIGNAL_USEC       (1 * USEC_PER_MSEC)
 
@@ -110,7 +110,11 @@ static int pair_on_tell(LoopTimer *timer)
 /* More was sent than may wait. */
 static bool pair_has_news(const NetPair *pair)
 {
-        return pair->n_untold >= NET_SIGNAL_PACKETS || pair->untold_bytes >= NET_SIGNAL_BYTES_SENT;
+        uint32_t half = pair->device->queues[transmit_index(pair)].state.size / 2U;
+
+        /* A short ring is full soon. */
+        return pair->n_untold >= MIN(NET_SIGNAL_PACKETS, MAX(half, 1U)) ||
+               (pair->n_untold > 1 && pair->untold_bytes >= NET_SIGNAL_BYTES_SENT);
 }
 
 static bool error_is_of_lost_tap(int r)
@@ -243,14 +247,14 @@ static int pair_transmit_one(NetPair *pair)
 }
 
 /* What the host says to what was sent is there mostly, its acknowledgements: one interrupt for both. */
-static int pair_tell_exchanged(NetPair *pair)
+static int pair_exchange(NetPair *pair)
 {
         int r = 0;
 
         pair->awaits_answer = false;
         if (pair->source.loop && !pair->is_starved && !pair->is_held)
                 r = pair_receive_turn(pair);
-        if (pair->n_untold > 0)
+        if (pair_has_news(pair))
                 pair_tell_sent(pair);
         return r;
 }
@@ -263,7 +267,7 @@ static int pair_transmit_turn(NetPair *pair)
         for (unsigned n = 0; n < NET_TURN_MAX && n_exchanges < NET_EXCHANGES_MAX && r == 0; n++) {
                 r = pair_transmit_one(pair);
                 if (r == 0 && pair->untold_bytes >= NET_SIGNAL_BYTES) {
-                        r = pair_tell_exchanged(pair);
+                        r = pair_exchange(pair);
                         n_exchanges++;
                 }
         }
@@ -280,13 +284,14 @@ int net_pair_transmit(NetPair *pair)
                 return 0;
         pair->is_stuck = false;
         r = pair_transmit_turn(pair);
-        if (r == 0 && pair_has_news(pair))
-                r = pair_tell_exchanged(pair);
-        else if (pair->n_untold > 0) {
+        if (r == 0 && pair->untold_bytes >= NET_SIGNAL_BYTES_SENT)
+                r = pair_exchange(pair);
+        else if (pair_has_news(pair))
+                pair_tell_sent(pair);
+        else if (pair->n_untold > 0)
                 pair->awaits_answer = true;
-                if (!pair->tell.loop)
-                        pair_tell_sent_later(pair);
-        }
+        if (pair->n_untold > 0 && !pair->tell.loop)
+                pair_tell_sent_later(pair);
         return r != 0 ? r : pair_watch(pair);
 }
 

@@ -7,8 +7,8 @@
  * a throttle that is empty, leaves them in the guest's ring.
  *
  * That packets were sent is no news that a guest waits for, and all of a device's queues have one
- * interrupt: so a few small ones that were sent are told of by the next one that it gets, or a little later;
- * large ones at once, together with what the host answered meanwhile.
+ * interrupt: so one, or a few small ones, are told of by the next that it gets, or a little later; more at
+ * once, together with what the host answered meanwhile.
  *
  * Where there is a vhost-net fd the kernel may be asked to move the packets instead (net/vhost.h); then
  * neither the tap nor the queues are touched here.
