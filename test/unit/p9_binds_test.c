@@ -473,7 +473,7 @@ static void test_devices(void)
                 printf("# skipped: no mount namespace: %s\n", strerror(errno));
                 return;
         }
-        unit_assert_int(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        unit_assert_int(mount("none", "/", "", MS_REC | MS_PRIVATE, NULL), 0);
         guest = guest_open_binds(p9_limits_for(512));
         for (unsigned i = 0; i < 2; i++) {
                 const char *name = i ? "b" : "a";

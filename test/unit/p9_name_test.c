@@ -371,7 +371,7 @@ static void test_copy_up(void)
 {
         /* Before the guest: its root belongs to the namespace it was opened in. */
         bool own = unshare(CLONE_NEWNS) == 0 &&
-                   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+                   mount("none", "/", "", MS_REC | MS_PRIVATE, NULL) == 0;
         Guest *guest = guest_open_narrow();
         char options[256], merged[80];
         char name[16];

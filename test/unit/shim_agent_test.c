@@ -31,7 +31,7 @@ static _Noreturn void exec_agent(void)
         setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
         /* Its mounts are its own and go with it, and so is its network. */
         if (unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 &&
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+            mount("none", "/", "", MS_REC | MS_PRIVATE, NULL) == 0)
                 execl(getenv("UVM_AGENT"), "uvm-agent", "--connect-unix", fixture.dir, "--state",
                       state_directory, NULL);
         _exit(97);

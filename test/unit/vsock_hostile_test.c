@@ -135,14 +135,16 @@ static void test_header_codec(void)
                 8, 7, 6, 5, 4, 3, 2, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0,  0, 4, 0,
                 0, 0, 5, 0, 0, 0, 6, 0, 7, 0, 8, 0, 0, 0, 9, 0, 0, 0, 10, 0, 0, 0,
         };
-        uint8_t encoded[VSOCK_HEADER_SIZE];
+        uint8_t encoded[VSOCK_HEADER_SIZE] = {};
         VsockHeader decoded;
 
         vsock_header_encode(&header, encoded);
         unit_assert_bytes(encoded, bytes, sizeof(bytes));
-        memset(&decoded, 0, sizeof(decoded));
+        /* Not compared as they are in memory: nobody writes what is between their members. */
         vsock_header_decode(bytes, &decoded);
-        unit_assert_bytes(&decoded, &header, sizeof(header));
+        memset(encoded, 0, sizeof(encoded));
+        vsock_header_encode(&decoded, encoded);
+        unit_assert_bytes(encoded, bytes, sizeof(bytes));
 }
 
 UNIT_MAIN(UNIT_TEST(test_header_codec), UNIT_TEST(test_hostile_headers),
