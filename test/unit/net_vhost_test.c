@@ -300,6 +300,7 @@ static void test_pairs(void)
         unit_assert_int(driver_used(&drivers[QUEUES - 1]), 1);
         check_runs(&kernels[1], 1);
         check_stopped(&kernels[2]);
+        unit_assert(!kernels[2].is_owned);
         end();
         check_stopped(&kernels[0]);
         check_stopped(&kernels[1]);

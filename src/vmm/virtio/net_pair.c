@@ -421,16 +421,7 @@ static int pair_on_vhost_error(LoopFd *source, uint32_t events)
         return was_vhost ? pair_listen(pair) : 0;
 }
 
-int net_pair_use_vhost(NetPair *pair, bool is_wanted)
-{
-        if (!pair->is_open || pair->is_gone || pair->vhost < 0 || pair->is_vhost == is_wanted)
-                return 0;
-        if (is_wanted)
-                return pair_start_vhost(pair);
-        pair_stop_vhost(pair);
-        return pair_listen(pair);
-}
-
+/* Only once it is needed: an owned one has a thread of the kernel's. */
 static void pair_own_vhost(NetPair *pair)
 {
         int r = vhost_own(pair->vhost);
@@ -448,6 +439,19 @@ static void pair_own_vhost(NetPair *pair)
         }
 }
 
+int net_pair_use_vhost(NetPair *pair, bool is_wanted)
+{
+        if (!pair->is_open || pair->is_gone || pair->vhost < 0 || pair->is_vhost == is_wanted)
+                return 0;
+        if (is_wanted) {
+                if (pair->error_fd < 0)
+                        pair_own_vhost(pair);
+                return pair->vhost < 0 ? 0 : pair_start_vhost(pair);
+        }
+        pair_stop_vhost(pair);
+        return pair_listen(pair);
+}
+
 /* --- its life --- */
 
 int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap, int vhost)
@@ -463,8 +467,6 @@ int net_pair_init(NetPair *pair, VirtioDevice *device, unsigned index, int tap, 
                 .vhost = vhost,
                 .error_fd = FD_NONE,
         };
-        if (vhost >= 0)
-                pair_own_vhost(pair);
         r = net_receive_init(&pair->receive);
         return r < 0 ? r : pair_attach(pair, false);
 }
