@@ -11,6 +11,7 @@ SCENARIO_HOME=/root/test/host
 
 # The host is the scenarios' own unless the caller chose one.
 scenario_host() {
+        # shellcheck disable=SC2153  # of dev/lib/common.sh
         UVM_HOST=${UVM_HOST:-test} "$UVM_ROOT/dev/host" "$@"
 }
 

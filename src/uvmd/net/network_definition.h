@@ -5,6 +5,7 @@
 
 #include <json-c/json.h>
 
+#include "base/enum.h"
 #include "uvmd/net/subnet.h"
 #include "uvmd/options.h"
 
