@@ -133,10 +133,13 @@ static void nic_on_plugged(void *userdata, int r, const ShimReply *reply)
         if (!reply || r == -ECANCELED)
                 return; /* link or guest have ended: the network hears of it */
         if (r < 0) {
-                error_set(&error, r, ERROR_FAILED, "The network device %s can't be plugged in: %s",
-                          nic->network.name, reply->text[0] ? reply->text : strerror(-r));
+                error_set(&error, r, r == -ETIMEDOUT ? ERROR_TIMEOUT : ERROR_FAILED,
+                          "The network device %s can't be plugged in: %s", nic->network.name,
+                          reply->text[0] ? reply->text : strerror(-r));
                 nic_set_state(nic, NIC_FAILED);
                 network_on_failure(sandbox, nic->network.name, r, &error);
+                nic_continue(nic);
+                network_pass_on(sandbox);
                 return;
         }
         nic->slot = reply->value;
