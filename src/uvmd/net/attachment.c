@@ -161,6 +161,9 @@ static int attachment_on_limit(sd_event_source *source, uint64_t usec, void *use
         NetworkAttachment *attachment = userdata;
         const char *name = attachment->config.interface;
 
+        attachment->limit = sd_event_source_disable_unref(attachment->limit);
+        if (attachment->state != ATTACHMENT_ATTACHED)
+                return 0; /* the guest has done its part; a worker has a limit of its own */
         attachment->failure = -ETIMEDOUT;
         if (attachment->goal == ATTACHMENT_NEW)
                 error_set(&attachment->error, -ETIMEDOUT, ERROR_TIMEOUT,
@@ -274,16 +277,18 @@ static void attachment_settle(NetworkAttachment *attachment)
         }
 }
 
-/* First the guest gives its device back, then the interface goes. */
-static void attachment_withdraw(NetworkAttachment *attachment)
+/* First the guest gives its device back, then the interface goes: true, the end of the device goes on from here,
+ * perhaps has done so, and the attachment may be freed. */
+static bool attachment_withdraw(NetworkAttachment *attachment)
 {
         Nic *nic = network_find_nic(attachment->sandbox, attachment->config.interface);
 
+        attachment_limit(attachment);
         if (nic)
                 nic_update(nic, NULL);
-        attachment_limit(attachment);
-        if (!network_find_nic(attachment->sandbox, attachment->config.interface))
+        else
                 attachment_detach(attachment);
+        return nic;
 }
 
 void attachment_continue(NetworkAttachment *attachment)
@@ -295,8 +300,8 @@ void attachment_continue(NetworkAttachment *attachment)
                 attachment_attach(attachment);
         if (attachment->state == ATTACHMENT_ATTACHED) {
                 attachment_settle(attachment);
-                if (attachment->goal == ATTACHMENT_GONE)
-                        attachment_withdraw(attachment);
+                if (attachment->goal == ATTACHMENT_GONE && attachment_withdraw(attachment))
+                        return;
         }
         if (attachment->state != ATTACHMENT_ABSENT || attachment->goal != ATTACHMENT_GONE)
                 return;
