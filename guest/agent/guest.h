@@ -24,8 +24,9 @@ struct Guest {
         Shares shares;
         AgentResolver resolver; /* names.h; the host's last word, all zero: none */
         uint64_t resolver_changes;
-        TaskQueue networks; /* network.h */
-        TaskQueue cpus;     /* cpus.h */
+        AgentRouting routing; /* network.h; likewise */
+        TaskQueue networks;   /* network.h */
+        TaskQueue cpus;       /* cpus.h */
         Link link;
         Shutdown shutdown;
 };

@@ -10,6 +10,10 @@
 #include "base/error.h"
 
 #include "agent/netaddress.h"
+#include "agent/netdevice.h"
+
+/* Nobody else has them, and their routes are told. */
+#define DEVICE_FLAGS (IFA_F_PERMANENT | IFA_F_NODAD | IFA_F_NOPREFIXROUTE)
 
 static uint8_t family_of(const AgentAddress *address)
 {
@@ -98,7 +102,7 @@ static void put_broadcast(const AgentAddress *address, NetlinkRequest *request)
         netlink_put(request, IFA_BROADCAST, broadcast, sizeof(broadcast));
 }
 
-static int add_address(Rtnetlink *rtnetlink, int index, const AgentAddress *address)
+static int add_address(Rtnetlink *rtnetlink, int index, const AgentAddress *address, uint32_t flags)
 {
         struct ifaddrmsg body = {
                 .ifa_family = family_of(address),
@@ -116,7 +120,7 @@ static int add_address(Rtnetlink *rtnetlink, int index, const AgentAddress *addr
                       sizeof(body));
         netlink_put(&request, IFA_LOCAL, address->bytes, address->size);
         netlink_put(&request, IFA_ADDRESS, address->bytes, address->size);
-        netlink_put_u32(&request, IFA_FLAGS, IFA_F_PERMANENT | IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+        netlink_put_u32(&request, IFA_FLAGS, flags);
         if (address->size == 4 && address->prefix < 31)
                 put_broadcast(address, &request);
         return rtnetlink_request(rtnetlink, &request);
@@ -133,10 +137,63 @@ int netaddress_set(Rtnetlink *rtnetlink, int index, const AgentNetwork *network,
         for (uint32_t i = 0; i < network->n_addresses; i++) {
                 const AgentAddress *address = &network->addresses[i];
 
-                r = add_address(rtnetlink, index, address);
+                r = add_address(rtnetlink, index, address, DEVICE_FLAGS);
                 if (r < 0)
                         return rtnetlink_fault(rtnetlink, fault, r,
                                                "cannot give %s the address %s/%u", network->name,
+                                               print(address, text), address->prefix);
+        }
+        return 0;
+}
+
+/* ------------------------------------------------------------------ loopback */
+
+static bool address_is_in(const AgentAddress *address, const AgentRouting *routing)
+{
+        for (uint32_t i = 0; i < routing->n_loopback; i++) {
+                const AgentAddress *other = &routing->loopback[i];
+
+                if (other->size == address->size && other->prefix == address->prefix &&
+                    memcmp(other->bytes, address->bytes, address->size) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int remove_loopback(Rtnetlink *rtnetlink, const AgentAddress *address)
+{
+        struct ifaddrmsg body = {
+                .ifa_family = family_of(address),
+                .ifa_prefixlen = (uint8_t)address->prefix,
+                .ifa_index = LOOPBACK_INDEX,
+        };
+        NetlinkRequest request;
+        int r;
+
+        netlink_begin(&request, RTM_DELADDR, NLM_F_ACK, &body, sizeof(body));
+        netlink_put(&request, IFA_LOCAL, address->bytes, address->size);
+        r = rtnetlink_request(rtnetlink, &request);
+        return r == -EADDRNOTAVAIL ? 0 : r;
+}
+
+int netaddress_set_loopback(Rtnetlink *rtnetlink, const AgentRouting *before,
+                            const AgentRouting *now, Fault *fault)
+{
+        char text[INET6_ADDRSTRLEN];
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < before->n_loopback; i++)
+                if (!address_is_in(&before->loopback[i], now))
+                        r = remove_loopback(rtnetlink, &before->loopback[i]);
+        if (r < 0)
+                return rtnetlink_fault(rtnetlink, fault, r, "cannot remove an address of lo");
+        for (uint32_t i = 0; i < now->n_loopback; i++) {
+                const AgentAddress *address = &now->loopback[i];
+
+                r = add_address(rtnetlink, LOOPBACK_INDEX, address, IFA_F_PERMANENT | IFA_F_NODAD);
+                if (r < 0)
+                        return rtnetlink_fault(rtnetlink, fault, r,
+                                               "cannot give lo the address %s/%u",
                                                print(address, text), address->prefix);
         }
         return 0;

@@ -14,5 +14,10 @@
  */
 int netaddress_set(Rtnetlink *rtnetlink, int index, const AgentNetwork *network, Fault *fault);
 
+/* The loopback interface's: those of @before that aren't in @now go, whatever else it has stays. With
+ * the kernel's route to the whole network of each, which all lead to the machine itself. */
+int netaddress_set_loopback(Rtnetlink *rtnetlink, const AgentRouting *before,
+                            const AgentRouting *now, Fault *fault);
+
 /* The same with its permanent neighbours: what was learned stays. */
 int netneighbour_set(Rtnetlink *rtnetlink, int index, const AgentNetwork *network, Fault *fault);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 
 #include "agent/netdevice.h"
+#include "agent/netsettings.h"
 
 /* The kernel puts a number in (dev_alloc_name()). */
 #define NAME_ASIDE "moved%d"
@@ -51,6 +52,7 @@ static void describe(const struct ifinfomsg *info, const NetlinkReader *attribut
                 .index = info->ifi_index,
                 .flags = info->ifi_flags,
                 .mtu = netlink_find_u32(attributes, IFLA_MTU, 0),
+                .queue_length = netlink_find_u32(attributes, IFLA_TXQLEN, 0),
         };
         if (netlink_find(attributes, IFLA_IFNAME, &attribute) &&
             attribute.size <= sizeof(ret->name))
@@ -171,11 +173,20 @@ int netdevice_set_up(Rtnetlink *rtnetlink, const NetDevice *device, const AgentN
                 return rtnetlink_fault(rtnetlink, fault, r, "cannot call %s \"%s\"", device->name,
                                        network->name);
         keep_kernel_from_addresses(rtnetlink, device->index);
-        begin(&request, device->index, IFF_UP, IFF_UP);
+        /* What hears of routers must not begin before it is told not to. */
+        if (!(device->flags & IFF_UP))
+                netsettings_write(&network->settings, NULL);
+        begin(&request, device->index, IFF_UP | (network->noarp ? IFF_NOARP : 0),
+              IFF_UP | IFF_NOARP);
         if (memcmp(device->mac, network->mac, sizeof(device->mac)) != 0)
                 netlink_put(&request, IFLA_ADDRESS, network->mac, sizeof(network->mac));
         if (network->mtu != 0 && network->mtu != device->mtu)
                 netlink_put_u32(&request, IFLA_MTU, network->mtu);
+        if (network->queue_length != 0 && network->queue_length != device->queue_length)
+                netlink_put_u32(&request, IFLA_TXQLEN, network->queue_length);
+        /* One byte takes it away (dev_set_alias() of nothing). */
+        netlink_put(&request, IFLA_IFALIAS, network->alias ?: "",
+                    network->alias ? strlen(network->alias) : 0);
         r = rtnetlink_request(rtnetlink, &request);
         return r < 0 ? rtnetlink_fault(rtnetlink, fault, r, "cannot bring up %s", network->name)
                      : 0;

@@ -9,10 +9,14 @@
 #include "agent/fault.h"
 #include "agent/rtnetlink.h"
 
+/* LOOPBACK_IFINDEX of the kernel. */
+#define LOOPBACK_INDEX 1
+
 typedef struct NetDevice {
         int index;
         uint32_t flags; /* IFF_* */
         uint32_t mtu;
+        uint32_t queue_length;
         uint8_t mac[AGENT_MAC_SIZE]; /* now */
         char name[IFNAMSIZ];
 } NetDevice;
@@ -25,7 +29,7 @@ typedef struct NetDevice {
 int netdevice_find(Rtnetlink *rtnetlink, const uint8_t mac[AGENT_MAC_SIZE], NetDevice *ret);
 
 /*
- * Name, address, MTU, up: changes what is different, and goes down only for a new name. An interface
+ * Name, settings, address, MTU, up: changes what is different, and goes down only for a new name. An interface
  * that has the name and is down makes way; one that is up doesn't (EEXIST). No address is made up by
  * the kernel: those of the request are all there are. 0 or -errno with @fault filled in.
  */

@@ -79,6 +79,22 @@ void netlink_nest_end(NetlinkRequest *request, size_t nest)
                        sizeof(size));
 }
 
+size_t netlink_append(NetlinkRequest *request, const void *data, size_t size)
+{
+        size_t at = request->size;
+        uint8_t *place = reserve(request, size);
+
+        if (place)
+                memcpy(place, data, size);
+        return at;
+}
+
+void netlink_patch(NetlinkRequest *request, size_t at, const void *data, size_t size)
+{
+        if (!request->overflow)
+                memcpy(request->data + at, data, size);
+}
+
 int netlink_end(NetlinkRequest *request, uint32_t sequence)
 {
         uint32_t size = (uint32_t)request->size;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NETLINK_REQUEST_MAX 1024
+#define NETLINK_REQUEST_MAX 2048
 
 typedef struct NetlinkRequest {
         _Alignas(4) uint8_t data[NETLINK_REQUEST_MAX];
@@ -28,6 +28,11 @@ void netlink_put_u8(NetlinkRequest *request, uint16_t type, uint8_t value);
 /* Attributes between the two are inside one of @type. */
 size_t netlink_nest(NetlinkRequest *request, uint16_t type);
 void netlink_nest_end(NetlinkRequest *request, size_t nest);
+
+/* A struct that is no attribute, aligned as one. Returns where it is, for netlink_patch(), once what
+ * belongs to it is behind it. */
+size_t netlink_append(NetlinkRequest *request, const void *data, size_t size);
+void netlink_patch(NetlinkRequest *request, size_t at, const void *data, size_t size);
 
 /* Completes the header. 0, or -ENOBUFS. */
 int netlink_end(NetlinkRequest *request, uint32_t sequence);

@@ -20,20 +20,13 @@ typedef struct NetworkTask {
         AgentNetwork network;
 } NetworkTask;
 
-/* The routes of the device that an earlier request has left, or somebody in the guest. The kernel's
- * own and those of routers are nobody's. */
-static bool is_settable(const NetRoute *route, uint32_t device)
-{
-        return route->device == device && route->protocol != RTPROT_KERNEL &&
-               route->protocol != RTPROT_RA;
-}
-
-static bool is_wanted(const NetRoute *route, const AgentNetwork *network)
+/* An earlier request may have left it, or somebody in the guest. */
+static bool is_wanted(const NetRoute *route, uint32_t device, const AgentNetwork *network)
 {
         for (uint32_t i = 0; i < network->n_routes; i++) {
                 NetRoute wanted;
 
-                netroute_from_agent(&network->routes[i], route->device, &wanted);
+                netroute_from_agent(&network->routes[i], device, &wanted);
                 if (netroute_is_equal(&wanted, route))
                         return true;
         }
@@ -47,9 +40,8 @@ static bool is_there(const RtnetlinkDump *dump, const NetRoute *wanted)
         NetRoute route;
 
         while (netlink_next(&reader, &message))
-                for (unsigned way = 0; netroute_from_message(&message, way, &route); way++)
-                        if (netroute_is_equal(&route, wanted))
-                                return true;
+                if (netroute_from_message(&message, &route) && netroute_is_equal(&route, wanted))
+                        return true;
         return false;
 }
 
@@ -62,15 +54,14 @@ static int remove_routes(Rtnetlink *rtnetlink, const RtnetlinkDump *dump, uint32
         NetRoute route;
         int r = 0;
 
-        while (r == 0 && netlink_next(&reader, &message))
-                for (unsigned way = 0; r == 0 && netroute_from_message(&message, way, &route);
-                     way++) {
-                        if (!is_settable(&route, device) || is_wanted(&route, network))
-                                continue;
-                        netroute_put(&route, RTM_DELROUTE, NLM_F_ACK, &request);
-                        r = rtnetlink_request(rtnetlink, &request);
-                        r = r == -ESRCH ? 0 : r;
-                }
+        while (r == 0 && netlink_next(&reader, &message)) {
+                if (!netroute_from_message(&message, &route) || !netroute_is_of(&route, device) ||
+                    !netroute_is_settable(&route) || is_wanted(&route, device, network))
+                        continue;
+                netroute_put(&route, RTM_DELROUTE, NLM_F_ACK, &request);
+                r = rtnetlink_request(rtnetlink, &request);
+                r = r == -ESRCH ? 0 : r;
+        }
         return r;
 }
 
@@ -91,8 +82,8 @@ static int fault_route(const Rtnetlink *rtnetlink, const NetRoute *route, const 
         char destination[INET6_ADDRSTRLEN], gateway[INET6_ADDRSTRLEN] = "";
 
         inet_ntop(route->family, route->destination, destination, sizeof(destination));
-        if (route->via != AF_UNSPEC)
-                inet_ntop(route->via, route->gateway, gateway, sizeof(gateway));
+        if (route->hops[0].via != AF_UNSPEC)
+                inet_ntop(route->hops[0].via, route->hops[0].gateway, gateway, sizeof(gateway));
         return rtnetlink_fault(rtnetlink, fault, r, "cannot route %s/%u over %s%s%s", destination,
                                route->prefix, name, *gateway ? " by " : "", gateway);
 }

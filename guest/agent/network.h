@@ -14,3 +14,10 @@
 
 /* Answers @request when the device is up. Takes what @network owns. */
 void network_start(Guest *guest, uint32_t request, AgentNetwork *network);
+
+/*
+ * The request ROUTING: what belongs to no device alone. What an earlier one has said and this one doesn't
+ * goes; what containers have made of their own stays, as do settings that are said the same again.
+ * 0: it will be answered, or -errno for a payload that is none.
+ */
+int netrouting_start(Guest *guest, uint32_t request, const uint8_t *payload, size_t size);

@@ -280,6 +280,11 @@ static int handle_network(Guest *guest, const Frame *frame)
         return 0;
 }
 
+static int handle_routing(Guest *guest, const Frame *frame)
+{
+        return netrouting_start(guest, frame->id, frame->payload, frame->size);
+}
+
 static int handle_resolver(Guest *guest, const Frame *frame)
 {
         AgentResolver resolver;
@@ -357,6 +362,7 @@ static void dispatch(Guest *guest, const Frame *frame)
                 {AGENT_REQUEST_STOP_COPY, handle_container},
                 {AGENT_REQUEST_DIFF, handle_diff},
                 {AGENT_REQUEST_NETWORK, handle_network},
+                {AGENT_REQUEST_ROUTING, handle_routing},
                 {AGENT_REQUEST_RESOLVER, handle_resolver},
                 {AGENT_REQUEST_CPUS, handle_cpus},
                 {AGENT_REQUEST_UPDATE, handle_update},

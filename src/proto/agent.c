@@ -64,6 +64,7 @@ const char *agent_type_to_string(uint16_t type)
                 [AGENT_REQUEST_UPDATE] = "update",
                 [AGENT_REQUEST_SET_TIME] = "set-time",
                 [AGENT_REQUEST_STOP_COPY] = "stop-copy",
+                [AGENT_REQUEST_ROUTING] = "routing",
                 [AGENT_EVENT_EXITED] = "exited",
                 [AGENT_EVENT_OOM] = "oom",
                 [AGENT_EVENT_GOODBYE] = "goodbye",

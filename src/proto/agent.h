@@ -103,6 +103,7 @@ typedef enum AgentType {
         AGENT_REQUEST_UPDATE = 35,    /* AgentUpdate: limits of a container */
         AGENT_REQUEST_SET_TIME = 36,  /* AgentTime: the host's clock has jumped */
         AGENT_REQUEST_STOP_COPY = 37, /* AgentContainer: a COPY of it ends soon, with ECANCELED */
+        AGENT_REQUEST_ROUTING = 38,   /* AgentRouting: of the network as a whole */
 
         /* agent → host */
         AGENT_EVENT_EXITED = 64,  /* AgentExited */
@@ -524,6 +525,7 @@ AGENT_MESSAGE_DECLARE(copied, AgentCopied);
 AGENT_MESSAGE_DECLARE(diff, AgentDiff);
 AGENT_MESSAGE_DECLARE(changes, AgentChanges);
 AGENT_MESSAGE_DECLARE(network, AgentNetwork);
+AGENT_MESSAGE_DECLARE(routing, AgentRouting);
 AGENT_MESSAGE_DECLARE(resolver, AgentResolver);
 AGENT_MESSAGE_DECLARE(cpus, AgentCpus);
 AGENT_MESSAGE_DECLARE(update, AgentUpdate);

@@ -14,6 +14,12 @@
 
 #define JOURNAL_FIELDS_MAX 8
 
+/* Whom a worker works for: none of its lines is about anybody else. */
+static struct {
+        char id[64], name[NAME_SIZE_MAX + 32], owner[32];
+        const char *fields[4];
+} journal_subject;
+
 static void journal_write(int level, const char *message, const char *const *fields)
 {
         char priority[sizeof("PRIORITY=7")];
@@ -21,6 +27,8 @@ static void journal_write(int level, const char *message, const char *const *fie
         _cleanup_(freep) char *text = NULL;
         int n = 0;
 
+        if (!fields && journal_subject.fields[0])
+                fields = journal_subject.fields;
         if (asprintf(&text, "MESSAGE=%s", message) < 0)
                 return;
         snprintf(priority, sizeof(priority), "PRIORITY=%d", level & 7);
@@ -51,6 +59,17 @@ static const char *field(char *buffer, size_t size, const char *key, const char 
 {
         snprintf(buffer, size, "%s=%s", key, value ?: "");
         return buffer;
+}
+
+void journal_about(const Sandbox *sandbox)
+{
+        journal_subject.fields[0] = field(journal_subject.id, sizeof(journal_subject.id),
+                                          "UVM_SANDBOX", sandbox->id);
+        journal_subject.fields[1] = field(journal_subject.name, sizeof(journal_subject.name),
+                                          "UVM_NAME", sandbox->name);
+        snprintf(journal_subject.owner, sizeof(journal_subject.owner), "UVM_OWNER=%u",
+                 sandbox->owner);
+        journal_subject.fields[2] = journal_subject.owner;
 }
 
 static int object_log(const Sandbox *sandbox, const Container *container, int level, int r,

@@ -13,6 +13,9 @@ typedef struct Sandbox Sandbox;
 /* Lines go to the journal by its own protocol from now on, if that is where standard error goes. */
 void journal_open(void);
 
+/* In a worker, once: all lines of this process are about @sandbox, those of base/log.h as well. */
+void journal_about(const Sandbox *sandbox);
+
 /* @r: 0, or a negative errno that is added to the text. Both return @r. */
 int sandbox_log(const Sandbox *sandbox, int level, int r, const char *format, ...)
         __attribute__((format(printf, 4, 5)));

@@ -47,6 +47,7 @@ TRY(diff, AgentDiff)
 TRY(changes, AgentChanges)
 TRY(network, AgentNetwork)
 TRY(resolver, AgentResolver)
+TRY(routing, AgentRouting)
 TRY(cpus, AgentCpus)
 TRY(update, AgentUpdate)
 TRY(time, AgentTime)
@@ -69,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 try_exec,         try_signal,  try_resize, try_slot,    try_shutdown, try_stats,
                 try_processes,    try_exited,  try_oom,    try_goodbye, try_preamble, try_add_mount,
                 try_remove_mount, try_copy,    try_copied, try_diff,    try_changes,  try_network,
-                try_resolver,     try_cpus,    try_update, try_time,
+                try_resolver,     try_cpus,    try_update, try_time,    try_routing,
         };
 
         if (size > 0 && size <= FRAME_PAYLOAD_MAX)

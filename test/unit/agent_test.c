@@ -217,14 +217,20 @@ static uint8_t address4[] = {192, 0, 2, 1}, address6[16] = {0x20, 1, 0xd, 0xb8};
 static AgentNetwork network(void)
 {
         static AgentAddress addresses[] = {{address4, 4, 24}, {address6, 16, 64}};
-        static AgentRoute routes[] = {
-                {.destination = {address4, 4, 0}, .gateway = {address6, 16, 0}, .onlink = true}};
+        static AgentRoute routes[] = {{.destination = {address4, 4, 0},
+                                       .gateway = {address6, 16, 0},
+                                       .onlink = true,
+                                       .table = 254,
+                                       .type = 1}};
         static AgentNeighbour neighbours[] = {{{address4, 4, 32}, {2, 0, 0, 0, 0, 9}}};
 
         return (AgentNetwork){
                 .mac = {2, 0, 0, 0, 0, 1},
                 .name = (char *)"eth0",
                 .mtu = 9000,
+                .noarp = true,
+                .queue_length = 500,
+                .alias = (char *)"uplink",
                 .addresses = addresses,
                 .n_addresses = 2,
                 .routes = routes,
@@ -245,6 +251,8 @@ static void test_network(void)
         unit_assert_int(got.addresses[1].prefix, 64);
         unit_assert_bytes(got.addresses[1].bytes, address6, 16);
         unit_assert(got.routes[0].onlink);
+        unit_assert(got.noarp && got.queue_length == 500);
+        unit_assert_string(got.alias, "uplink");
         unit_assert_int(got.neighbours[0].mac[5], 9);
         agent_network_done(&got);
         for (size_t cut = 0; cut < size; cut++)
@@ -276,8 +284,111 @@ static void test_network_bounds(void)
         address = (AgentAddress){address6, 5, 0};
         check_network_refused(&message);
         message = network();
+        route.table = 254;
+        route.type = 1;
         message.routes = &route;
         check_network_refused(&message);
+        route = (AgentRoute){.destination = {address6, 16, 0}, .type = 1};
+        check_network_refused(&message);
+        route = (AgentRoute){.destination = {address6, 16, 0}, .table = 254, .type = 10};
+        check_network_refused(&message);
+}
+
+static AgentRouting routing(void)
+{
+        static char *settings[] = {(char *)"net/ipv4/ip_forward=1", NULL};
+        static AgentAddress loopback[] = {{address4, 4, 32}};
+        static AgentMetric metrics[] = {{1, 4}, {2, 1400}};
+        static AgentHop hops[] = {
+                {.device = (char *)"eth0", .gateway = {address4, 4, 0}, .weight = 2},
+                {.device = (char *)"lo", .onlink = true},
+        };
+        static AgentRoute routes[] = {
+                {.destination = {address4, 4, 8},
+                 .table = 100,
+                 .type = 1,
+                 .metrics = metrics,
+                 .n_metrics = 2,
+                 .hops = hops,
+                 .n_hops = 2},
+                {.destination = {address6, 16, 64}, .table = 254, .type = 6},
+        };
+        static AgentRule rules[] = {
+                {.flags = AGENT_RULE_INVERT | AGENT_RULE_PORTS,
+                 .priority = 100,
+                 .action = 1,
+                 .table = 100,
+                 .source = {address4, 4, 24},
+                 .input = (char *)"lo",
+                 .mark = 1,
+                 .ports = {53, 53}},
+        };
+
+        return (AgentRouting){
+                .settings = {settings, 1},
+                .loopback = loopback,
+                .n_loopback = 1,
+                .routes = routes,
+                .n_routes = 2,
+                .rules = rules,
+                .n_rules = 1,
+        };
+}
+
+static void test_routing(void)
+{
+        AgentRouting message = routing(), got;
+        size_t size;
+
+        unit_assert_int(agent_routing_encode(&message, space, sizeof(space), &size), 0);
+        unit_assert_int(agent_routing_decode(space, size, &got), 0);
+        unit_assert_string(got.settings.items[0], "net/ipv4/ip_forward=1");
+        unit_assert_int(got.routes[0].n_hops, 2);
+        unit_assert_string(got.routes[0].hops[1].device, "lo");
+        unit_assert_int(got.routes[0].metrics[1].value, 1400);
+        unit_assert_int(got.rules[0].ports.last, 53);
+        unit_assert_string(got.rules[0].input, "lo");
+        agent_routing_done(&got);
+        for (size_t cut = 0; cut < size; cut++)
+                unit_assert_int(agent_routing_decode(space, cut, &got), -EBADMSG);
+}
+
+static void check_routing_refused(const AgentRouting *message)
+{
+        size_t size;
+
+        unit_assert_int(agent_routing_encode(message, space, sizeof(space), &size), -EINVAL);
+}
+
+static void test_routing_bounds(void)
+{
+        static const char *const settings[] = {"kernel/panic=1", "net/../kernel/panic=1",
+                                               "net/ipv4/ip_forward", "net/x=a\nb"};
+        AgentRouting message = routing();
+        AgentRule rule = {.action = 9};
+        char *items[2] = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
+                items[0] = (char *)settings[i];
+                message.settings.items = items;
+                check_routing_refused(&message);
+        }
+        message = routing();
+        message.rules = &rule;
+        check_routing_refused(&message);
+        rule = (AgentRule){.action = 1, .flags = AGENT_RULE_IPV6, .source = {address4, 4, 0}};
+        check_routing_refused(&message);
+        rule = (AgentRule){.action = 1, .input = (char *)"a/b"};
+        check_routing_refused(&message);
+        rule = (AgentRule){.action = 1, .ports = {1, 65536}};
+        check_routing_refused(&message);
+        message = routing();
+        message.routes[0].hops[0].device = (char *)"";
+        check_routing_refused(&message);
+        message.routes[0].hops[0].device = (char *)"eth0";
+        message.routes[0].metrics[0].type = 16;
+        check_routing_refused(&message);
+        message.routes[0].metrics[0].type = 1;
 }
 
 static void test_copy(void)
@@ -352,5 +463,6 @@ UNIT_MAIN(UNIT_TEST(test_create_round_trip), UNIT_TEST(test_create_cut_short),
           UNIT_TEST(test_bounds), UNIT_TEST(test_count_without_items),
           UNIT_TEST(test_hello_welcome), UNIT_TEST(test_exited),
           UNIT_TEST(test_mounts_of_a_running_container), UNIT_TEST(test_network),
-          UNIT_TEST(test_network_bounds), UNIT_TEST(test_copy), UNIT_TEST(test_changes),
-          UNIT_TEST(test_preamble), UNIT_TEST(test_names))
+          UNIT_TEST(test_network_bounds), UNIT_TEST(test_routing), UNIT_TEST(test_routing_bounds),
+          UNIT_TEST(test_copy), UNIT_TEST(test_changes), UNIT_TEST(test_preamble),
+          UNIT_TEST(test_names))

@@ -171,7 +171,8 @@ static void leaves_what_is_not_for_guests(void)
                 unit_assert_string(found("mac0")->kind, "macvlan");
         }
         if (have_ipvlan) {
-                unit_assert(!found("ipv") && !found("other"));
+                unit_assert(!found("ipv") && !found("ipvfar"));
+                unit_assert(found("other") && found("other")->network.noarp);
                 unit_assert_string(found("ipl2")->kind, "ipvlan");
         }
         printf("# macvlan %d ipvlan %d\n", have_macvlan, have_ipvlan);

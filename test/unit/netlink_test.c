@@ -1,11 +1,13 @@
 /* Netlink messages: what is written, and that a reader stays within what it was given. */
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "agent/netroute.h"
+#include "agent/netrule.h"
 #include "base/cleanup.h"
 #include "test/unit.h"
 
@@ -113,9 +115,9 @@ static void check_route(const AgentRoute *said)
         unit_assert_int(netlink_end(&request, 1), 0);
         reader = netlink_reader(request.data, request.size);
         unit_assert(netlink_next(&reader, &message));
-        unit_assert(netroute_from_message(&message, 0, &read));
+        unit_assert(netroute_from_message(&message, &read));
         unit_assert(netroute_is_equal(&route, &read));
-        unit_assert(!netroute_from_message(&message, 1, &read));
+        unit_assert(netroute_is_of(&read, 7));
         read.metric++;
         unit_assert(!netroute_is_equal(&route, &read));
 }
@@ -123,20 +125,30 @@ static void check_route(const AgentRoute *said)
 static void test_routes(void)
 {
         uint8_t v4[4] = {192, 0, 2, 255}, v6[16] = {0x20, 1, 0xd, 0xb8, [15] = 9};
+        AgentMetric metrics[] = {{RTAX_LOCK, 1 << RTAX_MTU}, {RTAX_MTU, 1280}};
         NetRoute route;
 
-        check_route(&(AgentRoute){.destination = {.bytes = v4, .size = 4}});
+        check_route(&(AgentRoute){
+                .destination = {.bytes = v4, .size = 4}, .table = 254, .type = RTN_UNICAST});
         check_route(&(AgentRoute){.destination = {.bytes = v4, .size = 4, .prefix = 25},
                                   .gateway = {.bytes = v4, .size = 4},
                                   .source = {.bytes = v4, .size = 4},
                                   .metric = 5,
-                                  .mtu = 1280,
+                                  .metrics = metrics,
+                                  .n_metrics = 2,
+                                  .table = 100000,
+                                  .type = RTN_LOCAL,
+                                  .tos = 16,
                                   .scope = RT_SCOPE_LINK,
                                   .onlink = true});
         check_route(&(AgentRoute){.destination = {.bytes = v6, .size = 16, .prefix = 128},
-                                  .gateway = {.bytes = v6, .size = 16}});
+                                  .gateway = {.bytes = v6, .size = 16},
+                                  .table = 254,
+                                  .type = RTN_UNICAST});
         check_route(&(AgentRoute){.destination = {.bytes = v4, .size = 4, .prefix = 32},
-                                  .gateway = {.bytes = v6, .size = 16}});
+                                  .gateway = {.bytes = v6, .size = 16},
+                                  .table = 1,
+                                  .type = RTN_MULTICAST});
         netroute_from_agent(&(AgentRoute){.destination = {.bytes = v4, .size = 4, .prefix = 25}}, 7,
                             &route);
         unit_assert_int(route.destination[3], 128);
@@ -147,52 +159,138 @@ static void test_routes(void)
         unit_assert_int(route.metric, 1024);
 }
 
-/* The ways of one with several: each is a route; a length that lies ends them. */
+/* The ways of one with several, in any order; a length that lies makes it none. */
 static void test_ways(void)
 {
-        struct {
-                struct rtnexthop hop;
-                struct nlattr header;
-                uint8_t gateway[4];
-        } ways[2] = {
-                {{.rtnh_len = sizeof(ways[0]), .rtnh_ifindex = 3},
-                 {.nla_len = 8, .nla_type = RTA_GATEWAY},
-                 {1}},
-                {{.rtnh_len = sizeof(ways[0]), .rtnh_ifindex = 4, .rtnh_flags = RTNH_F_ONLINK},
-                 {.nla_len = 8, .nla_type = RTA_GATEWAY},
-                 {2}},
+        uint8_t one[4] = {192, 0, 2, 1}, two[16] = {0xfe, 0x80, [15] = 2}, to[4] = {10};
+        AgentRoute said = {.destination = {to, 4, 8}, .table = 254, .type = RTN_UNICAST};
+        AgentHop hops[] = {
+                {.gateway = {one, 4, 0}, .weight = 3},
+                {.gateway = {two, 16, 0}, .onlink = true},
         };
-        struct rtmsg body = {
-                .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST};
+        NetRoute route, other, read;
+        NetlinkRequest request;
+        NetlinkMessage message;
+        NetlinkReader reader;
+        uint16_t length;
+        size_t at;
 
-        for (unsigned length = 0; length <= sizeof(ways[0]) + 4; length += 4) {
-                NetlinkRequest request;
-                NetlinkMessage message;
-                NetlinkReader reader;
-                NetRoute route;
-                bool whole = length >= sizeof(struct rtnexthop) && length <= sizeof(ways[0]);
+        netroute_from_agent(&said, 0, &route);
+        unit_assert_int(route.n_hops, 0);
+        netroute_add_hop(&route, &hops[0], 3);
+        netroute_add_hop(&route, &hops[1], 4);
+        netroute_from_agent(&said, 0, &other);
+        netroute_add_hop(&other, &hops[1], 4);
+        unit_assert(!netroute_is_equal(&route, &other));
+        netroute_add_hop(&other, &hops[0], 3);
+        unit_assert(netroute_is_equal(&route, &other));
+        unit_assert(!netroute_is_of(&route, 3));
 
-                ways[1].hop.rtnh_len = (uint16_t)length;
-                netlink_begin(&request, RTM_NEWROUTE, 0, &body, sizeof(body));
-                netlink_put(&request, RTA_MULTIPATH, ways, sizeof(ways));
-                unit_assert_int(netlink_end(&request, 1), 0);
+        netroute_put(&route, RTM_NEWROUTE, 0, &request);
+        unit_assert_int(netlink_end(&request, 1), 0);
+        reader = netlink_reader(request.data, request.size);
+        unit_assert(netlink_next(&reader, &message));
+        unit_assert(netroute_from_message(&message, &read));
+        unit_assert(netroute_is_equal(&route, &read));
+        unit_assert_int(read.hops[0].weight, 3);
+        /* The first way's length: behind the header, the table, the destination and RTA_MULTIPATH's. */
+        at = 16 + sizeof(struct rtmsg) + 8 + 8 + 4;
+        memcpy(&length, request.data + at, sizeof(length));
+        unit_assert_int(length, sizeof(struct rtnexthop) + 8);
+        for (uint16_t lie = 0; lie < 64; lie++) {
+                memcpy(request.data + at, &lie, sizeof(lie));
                 reader = netlink_reader(request.data, request.size);
                 unit_assert(netlink_next(&reader, &message));
-                unit_assert(netroute_from_message(&message, 0, &route));
-                unit_assert(route.device == 3 && route.gateway[0] == 1 && !route.onlink);
-                unit_assert_int(netroute_from_message(&message, 1, &route), whole);
-                unit_assert(!whole || (route.device == 4 && route.onlink));
-                unit_assert(length == 8 || length == 12 ||
-                            !netroute_from_message(&message, 2, &route));
+                if (lie != length && netroute_from_message(&message, &read))
+                        unit_assert(!netroute_is_equal(&route, &read));
         }
+        hops[0].weight++;
+        netroute_from_agent(&said, 0, &other);
+        netroute_add_hop(&other, &hops[0], 3);
+        netroute_add_hop(&other, &hops[1], 4);
+        unit_assert(!netroute_is_equal(&route, &other));
+}
+
+/* One that leads nowhere has no way, whatever the kernel says. */
+static void test_nowhere(void)
+{
+        uint8_t to[16] = {0x20, 1};
+        AgentRoute said = {.destination = {to, 16, 16}, .table = 100, .type = RTN_UNREACHABLE};
+        NetlinkRequest request;
+        NetlinkMessage message;
+        NetlinkReader reader;
+        NetRoute route, read;
+
+        netroute_from_agent(&said, 0, &route);
+        netroute_put(&route, RTM_NEWROUTE, 0, &request);
+        netlink_put_u32(&request, RTA_OIF, 1);
+        unit_assert_int(netlink_end(&request, 1), 0);
+        reader = netlink_reader(request.data, request.size);
+        unit_assert(netlink_next(&reader, &message));
+        unit_assert(netroute_from_message(&message, &read));
+        unit_assert(netroute_is_equal(&route, &read));
+        unit_assert_int(read.n_hops, 0);
+}
+
+static void check_rule(const AgentRule *said, bool kernels)
+{
+        NetlinkRequest request, again;
+        NetlinkMessage message;
+        NetlinkReader reader;
+        NetRule read;
+
+        netrule_put(said, RTM_NEWRULE, 0, &request);
+        if (kernels)
+                netlink_put_u8(&request, FRA_PROTOCOL, RTPROT_KERNEL);
+        unit_assert_int(netlink_end(&request, 0), 0);
+        reader = netlink_reader(request.data, request.size);
+        unit_assert(netlink_next(&reader, &message));
+        unit_assert(netrule_from_message(&message, &read));
+        unit_assert_int(read.kernels, kernels);
+        unit_assert_int(read.rule.flags, said->flags);
+        netrule_put(&read.rule, RTM_NEWRULE, 0, &again);
+        netrule_put(said, RTM_NEWRULE, 0, &request);
+        unit_assert_int(again.size, request.size);
+        unit_assert_bytes(again.data, request.data, request.size);
+}
+
+static void test_rules(void)
+{
+        uint8_t v4[4] = {192, 0, 2, 0}, v6[16] = {0x20, 1, 0xd, 0xb8};
+
+        check_rule(&(AgentRule){.priority = 32766, .action = FR_ACT_TO_TBL, .table = 254}, true);
+        check_rule(&(AgentRule){.flags = AGENT_RULE_FLAGS & ~AGENT_RULE_IPV6,
+                                .priority = 1,
+                                .action = FR_ACT_GOTO,
+                                .source = {v4, 4, 24},
+                                .destination = {v4, 4, 32},
+                                .input = (char *)"lo",
+                                .output = (char *)"a-name-of-15-by",
+                                .tos = 8,
+                                .mark = 7,
+                                .mask = 0xff,
+                                .realms = 3,
+                                .target = 100,
+                                .suppress_prefix = 0,
+                                .suppress_group = 5,
+                                .protocol = 17,
+                                .uids = {1000, UINT32_MAX - 1},
+                                .source_ports = {1, 65535},
+                                .ports = {53, 53}},
+                   false);
+        check_rule(&(AgentRule){.flags = AGENT_RULE_IPV6,
+                                .action = FR_ACT_PROHIBIT,
+                                .source = {v6, 16, 32},
+                                .table = 100000},
+                   false);
 }
 
 /* What is none of a container's. */
 static void test_other_routes(void)
 {
         static const struct rtmsg others[] = {
-                {.rtm_family = AF_INET, .rtm_table = RT_TABLE_LOCAL, .rtm_type = RTN_UNICAST},
-                {.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_BLACKHOLE},
+                {.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNSPEC},
+                {.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_NAT},
                 {.rtm_family = AF_UNIX, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST},
                 {.rtm_family = AF_INET,
                  .rtm_dst_len = 33,
@@ -214,9 +312,10 @@ static void test_other_routes(void)
                 unit_assert_int(netlink_end(&request, 1), 0);
                 reader = netlink_reader(request.data, request.size);
                 unit_assert(netlink_next(&reader, &message));
-                unit_assert(!netroute_from_message(&message, 0, &route));
+                unit_assert(!netroute_from_message(&message, &route));
         }
 }
 
 UNIT_MAIN(UNIT_TEST(test_request), UNIT_TEST(test_overflow), UNIT_TEST(test_cut),
-          UNIT_TEST(test_routes), UNIT_TEST(test_ways), UNIT_TEST(test_other_routes))
+          UNIT_TEST(test_routes), UNIT_TEST(test_ways), UNIT_TEST(test_nowhere),
+          UNIT_TEST(test_other_routes), UNIT_TEST(test_rules))

@@ -185,10 +185,24 @@ static int append_nic(sd_bus_message *reply, const Nic *nic)
                                           nic->network.name, "Kind", "s", nic->kind, "MACAddress",
                                           "s", mac, "MTU", "u", nic->network.mtu, "State", "s",
                                           nic_state_to_string(nic->state));
+        if (r >= 0 && nic->refusal)
+                r = sd_bus_message_append(reply, "{sv}", "Reason", "s", nic->refusal);
         if (r >= 0)
                 r = append_addresses(reply, &nic->network);
         if (r >= 0)
                 r = append_limits(reply, nic->sandbox, nic->network.name);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* One that is there and in no guest. */
+static int append_left(sd_bus_message *reply, const NetLeft *left)
+{
+        int r = sd_bus_message_open_container(reply, 'a', "{sv}");
+
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}", "Interface", "s", left->name,
+                                          "Kind", "s", left->kind, "State", "s", "left-out",
+                                          "Reason", "s", net_reason_to_text(left->reason));
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -220,5 +234,8 @@ int bus_get_networks(sd_bus *bus, const char *path, const char *interface, const
         for_each_attachment (attachment, &sandbox->network)
                 if (r >= 0 && !network_find_nic(sandbox, attachment->config.interface))
                         r = append_absent(reply, attachment);
+        for (uint32_t i = 0; r >= 0 && i < sandbox->network.n_left; i++)
+                if (!network_find_nic(sandbox, sandbox->network.left[i].name))
+                        r = append_left(reply, &sandbox->network.left[i]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }

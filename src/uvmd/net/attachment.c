@@ -258,6 +258,7 @@ static void attachment_settle(NetworkAttachment *attachment)
 {
         Sandbox *sandbox = attachment->sandbox;
         const Nic *nic = network_find_nic(sandbox, attachment->config.interface);
+        const NetLeft *left = network_find_left(sandbox, attachment->config.interface);
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
@@ -268,9 +269,11 @@ static void attachment_settle(NetworkAttachment *attachment)
                 sandbox_save(sandbox);
                 attachment_answer(attachment);
         } else if (!nic && sandbox->network.look == NETWORK_LOOK_NONE) {
-                r = error_set(&error, -ENODEV, ERROR_FAILED,
-                              "The network \"%s\" has no interface \"%s\" that a guest can have.",
-                              attachment->config.network, attachment->config.interface);
+                r = error_set(
+                        &error, -ENODEV, ERROR_FAILED,
+                        "The network \"%s\" has no interface \"%s\" that a guest can have%s%s.",
+                        attachment->config.network, attachment->config.interface, left ? ": " : "",
+                        left ? net_reason_to_text(left->reason) : "");
                 attachment_fail(attachment, r, &error);
         } else {
                 attachment_limit(attachment);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/net/describe.h"
 #include "uvmd/net/host_interface.h"
 #include "uvmd/net/netlink.h"
@@ -66,8 +67,11 @@ static int route_fill(struct rtnl_route *item, struct rtnl_nexthop *hop, int ifi
         rtnl_route_set_family(item, route->destination.size == 4 ? AF_INET : AF_INET6);
         rtnl_route_set_scope(item, (uint8_t)route->scope);
         rtnl_route_set_priority(item, route->metric);
-        if (route->mtu)
-                rtnl_route_set_metric(item, RTAX_MTU, route->mtu);
+        rtnl_route_set_table(item, route->table);
+        rtnl_route_set_type(item, (uint8_t)route->type);
+        rtnl_route_set_tos(item, (uint8_t)route->tos);
+        for (uint32_t i = 0; i < route->n_metrics; i++)
+                rtnl_route_set_metric(item, (int)route->metrics[i].type, route->metrics[i].value);
         rtnl_route_nh_set_ifindex(hop, ifindex);
         if (route->onlink)
                 rtnl_route_nh_set_flags(hop, RTNH_F_ONLINK);
@@ -174,12 +178,16 @@ int host_interface_move(const char *name, int to, const char *new_name, sd_bus_e
 typedef struct HostTask {
         const char *outside, *inside; /* its names */
         int netns;
+        const Sandbox *about;
 } HostTask;
 
 static int host_attach_main(int socket, void *userdata, sd_bus_error *error)
 {
         const HostTask *task = userdata;
-        int r = host_interface_move(task->outside, task->netns, task->inside, error);
+        int r;
+
+        journal_about(task->about);
+        r = host_interface_move(task->outside, task->netns, task->inside, error);
 
         return r < 0 ? r : worker_answer(socket, NULL, 0, NULL, 0);
 }
@@ -191,6 +199,7 @@ static int host_detach_main(int socket, void *userdata, sd_bus_error *error)
         _cleanup_(fd_closep) int host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
         int r = 0;
 
+        journal_about(task->about);
         if (host < 0 || setns(task->netns, CLONE_NEWNET) < 0)
                 return errno_neg();
         if (if_nametoindex(task->inside) > 0)
@@ -221,6 +230,7 @@ static int host_start(NetworkAttachment *attachment, WorkerMain main, WorkerHand
         HostTask task = {
                 .inside = attachment->config.interface,
                 .netns = attachment->sandbox->network.netns,
+                .about = attachment->sandbox,
         };
         NetworkSpec spec;
         int r = network_spec_parse(&spec, attachment->config.network);

@@ -46,8 +46,10 @@ void network_set_state(Sandbox *sandbox, NetworkState state)
         sandbox_log_debug(sandbox, "network: %s → %s", network_state_to_string(network->state),
                           network_state_to_string(state));
         network->state = state;
-        if (state == NETWORK_ABSENT)
-                network->netns = fd_close(network->netns);
+        if (state != NETWORK_ABSENT)
+                return;
+        network->netns = fd_close(network->netns);
+        network_forget_routing(network);
 }
 
 void network_init(Network *network)
@@ -63,6 +65,7 @@ void network_done(Network *network)
 {
         network->worker = worker_free(network->worker);
         network->monitor = monitor_free(network->monitor);
+        network_forget_routing(network);
         for_each_nic (nic, network)
                 nic_free(nic);
         for_each_attachment (attachment, network)
@@ -199,13 +202,15 @@ void network_continue(Sandbox *sandbox)
         network_tell_names(sandbox);
         for_each_nic (nic, &sandbox->network)
                 nic_continue(nic);
+        network_route(sandbox);
 }
 
 bool network_is_ready(const Sandbox *sandbox)
 {
         const Network *network = &sandbox->network;
 
-        if (network->state != NETWORK_ABSENT && network->state != NETWORK_JOINED)
+        if ((network->state != NETWORK_ABSENT && network->state != NETWORK_JOINED) ||
+            network->routing.state != ROUTING_SETTLED)
                 return false;
         for_each_nic (nic, network)
                 if (nic_is_awaited(nic))
@@ -232,6 +237,7 @@ void network_pass_on(Sandbox *sandbox)
                 network_look(sandbox);
         }
         network_tell_names(sandbox);
+        network_route(sandbox);
         for_each_attachment (attachment, network)
                 attachment_continue(attachment);
         boot_continue(sandbox);
@@ -335,7 +341,7 @@ void network_finish(Sandbox *sandbox)
                 return;
         if (network->given && network->netns >= 0) {
                 r = reconcile_release(&network->worker, sandbox->manager->event, network->netns,
-                                      network_on_released, sandbox);
+                                      sandbox, network_on_released, sandbox);
                 if (r >= 0) {
                         network_set_state(sandbox, NETWORK_RELEASING);
                         return;

@@ -22,6 +22,7 @@
 #include "base/list.h"
 #include "proto/throttle.h"
 #include "uvmd/net/network_config.h"
+#include "uvmd/net/report.h"
 #include "uvmd/worker.h"
 
 #define NETWORK_ATTACHMENTS_MAX 16
@@ -50,6 +51,19 @@ typedef enum NetworkLook {
         NETWORK_LOOK_STALE, /* … and what it tells may be there no more, by our own doing */
 } NetworkLook;
 
+/* What belongs to no device alone; network_routing.c. */
+typedef struct NetworkRouting {
+        enum {
+                ROUTING_SETTLED,
+                ROUTING_DUE,    /* the guest is to be told as soon as it has all devices */
+                ROUTING_ASKING, /* it was told */
+                ROUTING_AGAIN,  /* … and something has changed since */
+        } state;
+        bool told;         /* the guest has heard of it before, from whichever uvmd */
+        bool moved;        /* routes may have left for a device, or come from one */
+        AgentRouting last; /* as it was found */
+} NetworkRouting;
+
 /* Embedded in Sandbox. */
 typedef struct Network {
         NetworkState state;
@@ -63,6 +77,9 @@ typedef struct Network {
         NetworkLook look;
         bool named;     /* the guest was told of its name servers */
         uint64_t names; /* what the guest was told of names, hashed; 0: nothing */
+        NetworkRouting routing;
+        NetLeft *left; /* interfaces that the guest doesn't get */
+        uint32_t n_left;
         sd_event_source *ending, *retry;
 } Network;
 

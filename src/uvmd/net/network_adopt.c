@@ -86,6 +86,7 @@ void network_adopt(Sandbox *sandbox)
         ShimMessage message = {.type = SHIM_GET_STATS};
 
         sandbox->network.named = true;
+        sandbox->network.routing.told = true;
         if (sandbox->network.state != NETWORK_JOINED)
                 return;
         network_names_changed(sandbox->manager);

@@ -40,6 +40,20 @@ void network_on_nic_gone(Nic *nic);
 /* The device @name can't be had: a start that waits for it fails, and so does who attached it. */
 void network_on_failure(Sandbox *sandbox, const char *name, int r, const sd_bus_error *error);
 
+/* What a look has found; what is left out is logged once. */
+void network_take_routing(Sandbox *sandbox, NetReport *report);
+void network_take_left(Sandbox *sandbox, NetReport *report);
+const NetLeft *network_find_left(const Sandbox *sandbox, const char *name);
+
+/* The guest has a device that it hadn't: routes over it come next. */
+void network_on_configured(Sandbox *sandbox);
+
+/* Tells the guest, if it is time. */
+void network_route(Sandbox *sandbox);
+
+/* The guest has gone. */
+void network_forget_routing(Network *network);
+
 /* The guest hears of its name servers and of others by name, if that is not what it knows. 0 or -errno. */
 int network_send_resolver(Sandbox *sandbox);
 

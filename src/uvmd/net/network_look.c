@@ -44,7 +44,7 @@ static bool mac_is_taken(const Sandbox *sandbox, const NetInterface *interface)
 }
 
 /* @fds are its tap's; what isn't taken the caller closes. */
-static int network_add_nic(Sandbox *sandbox, NetInterface *interface, int *fds)
+static int network_add_nic(Sandbox *sandbox, NetReport *report, NetInterface *interface, int *fds)
 {
         Nic *nic;
         int r;
@@ -53,9 +53,8 @@ static int network_add_nic(Sandbox *sandbox, NetInterface *interface, int *fds)
                 return 0;
         /* ipvlans of one parent: the guest could not tell one from the other. */
         if (mac_is_taken(sandbox, interface)) {
-                sandbox_log_warning(sandbox,
-                                    "%s is left out: another interface has its MAC address",
-                                    interface->network.name);
+                net_report_leave(report, interface->ifindex, interface->network.name,
+                                 interface->kind, NET_REASON_SAME_MAC);
                 return 0;
         }
         r = nic_new(&nic, sandbox, interface, fds);
@@ -88,9 +87,11 @@ static int network_take_report(Sandbox *sandbox, NetReport *report, int *fds)
                 unsigned n_fds = interface->queues + interface->vhost;
 
                 if (!known[i])
-                        r = network_add_nic(sandbox, interface, fds + at);
+                        r = network_add_nic(sandbox, report, interface, fds + at);
                 at += n_fds;
         }
+        network_take_left(sandbox, report);
+        network_take_routing(sandbox, report);
         return r;
 }
 
@@ -178,6 +179,7 @@ void network_look(Sandbox *sandbox)
                 .joined = joined,
                 .queues = MIN(hotplug_vcpus_max(sandbox), NET_QUEUES_MAX),
                 .monitor = !network->monitor,
+                .about = sandbox,
         };
         int r;
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/json.h"
 #include "uvmd/net/cni_chain.h"
 #include "uvmd/net/network_make.h"
@@ -61,6 +62,15 @@ static int work_add(Ledger *ledger, const NetworkTask *task, const CniPaths *pat
                                                              task->name, task->namespace, error);
 }
 
+/* The worker has the manager as it was when it began. */
+static void task_is_about(const NetworkTask *task)
+{
+        const Sandbox *sandbox = manager_find_sandbox((Manager *)task->manager, task->id);
+
+        if (sandbox)
+                journal_about(sandbox);
+}
+
 static int attach_main(int socket, void *userdata, sd_bus_error *error)
 {
         const NetworkTask *task = userdata;
@@ -69,6 +79,7 @@ static int attach_main(int socket, void *userdata, sd_bus_error *error)
         CniPaths paths;
         int r;
 
+        task_is_about(task);
         cni_paths_init(&paths, task->manager->paths.run_dir);
         r = work_open(&ledger, task->manager, task->id, task->interface, error);
         if (r >= 0 && ledger.entry)
@@ -96,6 +107,7 @@ static int detach_main(int socket, void *userdata, sd_bus_error *error)
         CniPaths paths;
         int r;
 
+        task_is_about(task);
         cni_paths_init(&paths, task->manager->paths.run_dir);
         r = work_open(&ledger, task->manager, task->id, task->interface, error);
         if (r >= 0)

@@ -107,6 +107,7 @@ Nic *nic_free(Nic *nic)
         list_remove(&nic->link);
         fd_close_many(nic->fds, nic->n_fds);
         agent_network_done(&nic->network);
+        free(nic->refusal);
         free(nic);
         return NULL;
 }
@@ -221,6 +222,7 @@ static void nic_refuse(Nic *nic, int r, const char *why)
 
         error_set(&error, r, ERROR_FAILED, "The guest doesn't take the network interface %s", why);
         sandbox_log_warning(nic->sandbox, "%s", error.message ?: why);
+        nic->refusal = strdup(why);
         network_on_failure(nic->sandbox, nic->network.name, r, &error);
 }
 
@@ -240,6 +242,9 @@ static void nic_on_configured(void *userdata, int r, const ShimReply *reply)
                 r = task_read_answer(reply, nic->network.name, &code, &error);
         nic_set_state(nic, r < 0 ? NIC_REFUSED : NIC_CONFIGURED);
         nic->taken = nic->taken || r >= 0;
+        free(nic->refusal);
+        nic->refusal = NULL;
+        network_on_configured(sandbox);
         if (r < 0)
                 nic_refuse(nic, r, error.message ?: nic->network.name);
         nic_continue(nic);

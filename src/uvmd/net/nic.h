@@ -51,6 +51,7 @@ typedef struct Nic {
         NicGoal goal;
         uint32_t slot; /* from PLUGGED on */
         bool taken;    /* the guest has had it configured */
+        char *refusal; /* why it is refused, for people */
 } Nic;
 
 /* For an interface with a new tap, whose fds it takes, as it takes the interface's description. 0 or

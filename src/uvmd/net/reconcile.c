@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "uvmd/errors.h"
+#include "uvmd/journal.h"
 #include "uvmd/net/describe.h"
 #include "uvmd/net/netlink.h"
 #include "uvmd/net/reconcile.h"
@@ -44,7 +45,8 @@ static int monitor_open(int *ret)
         if (r >= 0)
                 r = netlink_error(nl_socket_add_memberships(
                         socket, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-                        RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH, 0));
+                        RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH, RTNLGRP_IPV4_RULE,
+                        RTNLGRP_IPV6_RULE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, 0));
         if (r >= 0)
                 r = netlink_error(nl_socket_set_nonblocking(socket));
         if (r < 0)
@@ -141,7 +143,8 @@ static int interface_reconcile(Reconcile *reconcile, NetInterface *interface, sd
         if (r == -ENODEV)
                 return joined ? 0 : 1;
         if (r == -EEXIST) {
-                log_info("%s is left out: there is a tap %s already", interface->network.name, tap);
+                net_report_leave(&reconcile->report, interface->ifindex, interface->network.name,
+                                 interface->kind, NET_REASON_TAP);
                 return 1;
         }
         return error_set(error, r, ERROR_FAILED,
@@ -241,6 +244,8 @@ static int reconcile_main(int socket, void *userdata, sd_bus_error *error)
         unsigned n_fds = 0;
         size_t size;
 
+        if (options->about)
+                journal_about(options->about);
         if (r >= 0)
                 r = reconcile_here(options, &report, fds, &n_fds, error);
         if (r < 0)
@@ -261,16 +266,20 @@ int reconcile_start(Worker **ret, sd_event *event, const ReconcileOptions *optio
 
 static int release_main(int socket, void *userdata, sd_bus_error *error)
 {
-        int r = netns_enter(*(const int *)userdata, error);
+        const ReconcileOptions *options = userdata;
+        int r = netns_enter(options->netns, error);
 
+        journal_about(options->about);
         if (r >= 0)
                 r = reconcile_release_here(error);
         return r < 0 ? r : worker_answer(socket, NULL, 0, NULL, 0);
 }
 
-int reconcile_release(Worker **ret, sd_event *event, int netns, WorkerHandler handler,
-                      void *userdata)
+int reconcile_release(Worker **ret, sd_event *event, int netns, const Sandbox *about,
+                      WorkerHandler handler, void *userdata)
 {
-        return worker_start(ret, event, "uvmd-network", release_main, &netns,
+        ReconcileOptions options = {.netns = netns, .about = about};
+
+        return worker_start(ret, event, "uvmd-network", release_main, &options,
                             clock_limit_usec(RECONCILE_LIMIT_USEC), handler, userdata);
 }

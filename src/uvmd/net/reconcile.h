@@ -11,12 +11,15 @@
 #include "uvmd/net/report.h"
 #include "uvmd/worker.h"
 
+typedef struct Sandbox Sandbox;
+
 typedef struct ReconcileOptions {
         int netns;              /* of the namespace; borrowed */
         const uint32_t *joined; /* ifindexes of those that have a tap; borrowed */
         unsigned n_joined;
-        unsigned queues; /* of new taps, 1 to NET_QUEUES_MAX */
-        bool monitor;    /* open a socket that tells of changes, before looking */
+        unsigned queues;      /* of new taps, 1 to NET_QUEUES_MAX */
+        bool monitor;         /* open a socket that tells of changes, before looking */
+        const Sandbox *about; /* whose it is, for the journal; borrowed; NULL: nobody's (tests) */
 } ReconcileOptions;
 
 /* The handler gets an encoded NetReport with its fds. @options is not kept. 0 or -errno. */
@@ -24,8 +27,8 @@ int reconcile_start(Worker **ret, sd_event *event, const ReconcileOptions *optio
                     WorkerHandler handler, void *userdata);
 
 /* Takes our filters away from all interfaces, for a namespace that goes on without the guest. */
-int reconcile_release(Worker **ret, sd_event *event, int netns, WorkerHandler handler,
-                      void *userdata);
+int reconcile_release(Worker **ret, sd_event *event, int netns, const Sandbox *about,
+                      WorkerHandler handler, void *userdata);
 
 /* What the first does, in the namespace that this process is in (tests). @fds has room for
  * IO_FDS_MAX. 0 or -errno with @error. */

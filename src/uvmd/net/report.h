@@ -10,6 +10,12 @@
  *             u32     vhost: as many of /dev/vhost-net come behind those; 0 or queues
  *             string  kind, as rtnetlink names it; "" for hardware
  *             blob    an AgentNetwork
+ *      u32  number of what is left out, at most NET_LEFT_MAX; each:
+ *             u32     ifindex, not 0
+ *             u32     why (NetReason)
+ *             string  name
+ *             string  kind
+ *      blob an AgentRouting
  *
  * The fds stand in the same order, the monitor's socket before all. Pure; any thread. A worker has
  * looked at what others made: its answer is decoded as any other's.
@@ -47,10 +53,37 @@ typedef struct NetInterface {
         AgentNetwork network;
 } NetInterface;
 
+#define NET_LEFT_MAX 32
+
+/* Why a guest doesn't get an interface that people would expect it to have. */
+typedef enum NetReason {
+        NET_REASON_TOO_MANY,
+        NET_REASON_NOT_ETHERNET,
+        NET_REASON_L3S,
+        NET_REASON_LOWER,
+        NET_REASON_NAME,
+        NET_REASON_TAP,
+        NET_REASON_SAME_MAC,
+        NET_REASON_MAX_,
+} NetReason;
+
+/* For people: "a guest has at most 16 …". */
+const char *net_reason_to_text(NetReason reason);
+
+typedef struct NetLeft {
+        uint32_t ifindex;
+        NetReason reason;
+        char name[AGENT_NAME_MAX + 1];
+        char kind[NET_KIND_MAX + 1];
+} NetLeft;
+
 typedef struct NetReport {
         uint32_t flags;
         NetInterface *interfaces;
         uint32_t n_interfaces;
+        NetLeft *left;
+        uint32_t n_left;
+        AgentRouting routing;
 } NetReport;
 
 /* 0 and the size, -ENOBUFS: longer than @capacity, -EINVAL: a bound is broken. */
@@ -64,5 +97,13 @@ unsigned net_report_count_fds(const NetReport *report);
 
 void net_report_done(NetReport *report);
 
+/* Notes what is left out; when there is no place nobody is told. */
+void net_report_leave(NetReport *report, uint32_t ifindex, const char *name, const char *kind,
+                      NetReason reason);
+
 /* Whether a guest that has the one needs to be told nothing to have the other. */
 bool net_network_equal(const AgentNetwork *a, const AgentNetwork *b);
+bool net_routing_equal(const AgentRouting *a, const AgentRouting *b);
+
+/* Whether it is what a guest has that was told nothing. */
+bool net_routing_is_plain(const AgentRouting *routing);
