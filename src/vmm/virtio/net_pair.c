@@ -19,8 +19,10 @@
 #define NET_TURN_MAX      64
 #define NET_EXCHANGES_MAX 4
 
-/* After so many bytes of a turn the guest hears of them, so that it works while we do. */
-#define NET_SIGNAL_BYTES (128U << 10)
+/* After so many bytes of a turn the guest hears of them, so that it works while we do: of those that came
+ * with each large packet, which a guest that is busy with the last asks for no interrupt for. */
+#define NET_SIGNAL_BYTES          (128U << 10)
+#define NET_SIGNAL_BYTES_RECEIVED (64U << 10)
 
 /* What was sent is told of at once when it is so many packets, or two with so many bytes, else with what comes
  * next or after this time. TCP waits with data until it hears that what it sent before is gone, but has two
@@ -176,7 +178,7 @@ static int pair_receive_turn(NetPair *pair)
                 r = pair_receive_one(pair, &size);
                 r = pair_on_received(pair, r, size);
                 untold += size;
-                if (untold >= NET_SIGNAL_BYTES) {
+                if (untold >= NET_SIGNAL_BYTES_RECEIVED) {
                         pair_tell_received(pair);
                         untold = 0;
                 }
