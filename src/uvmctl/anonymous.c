@@ -7,12 +7,13 @@
 
 static bool is_its_alone(json_object *volume, json_object *mounts)
 {
-        if (!client_json_bool(volume, "Anonymous") || client_json_int(volume, "Mounts") != 1)
+        if (client_json_int(volume, "Mounts") != 1)
                 return false;
         for (size_t i = 0; i < json_object_array_length(mounts); i++) {
                 json_object *mount = json_object_array_get_idx(mounts, i);
 
-                if (strcmp(client_json_string(mount, "Volume"),
+                if (client_json_bool(mount, "Anonymous") &&
+                    strcmp(client_json_string(mount, "Volume"),
                            client_json_string(volume, "Name")) == 0)
                         return true;
         }

@@ -3,7 +3,7 @@
 
 #include "client/objects.h"
 
-/* Those that the container has alone, as RemoveVolume takes them: before it is removed. A status. */
+/* Those that were made for the container and that it has alone, as RemoveVolume takes them: before it is removed. A status. */
 int anonymous_find(sd_bus *bus, const Object *container, json_object **ret);
 
 /* Removes them: behind it. A status. */

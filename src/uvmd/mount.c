@@ -131,11 +131,11 @@ Mount *mount_free(Mount *mount)
         return NULL;
 }
 
-/* A volume that somebody else named in the meantime stays. */
+/* A volume that somebody else named in the meantime stays, as does one that was there before. */
 void mount_free_with_volume(Mount *mount)
 {
         Volume *volume = mount->volume;
-        bool alone = volume && volume->anonymous && volume->n_users == 1;
+        bool alone = volume && mount->origin.anonymous && volume->n_users == 1;
 
         mount_free(mount);
         if (alone)
@@ -333,6 +333,7 @@ static int mount_take_volume(Mount *mount, sd_bus_error *error)
         r = volume_new(&volume, manager, mount->origin.uid, mount->config.volume, NULL, error);
         if (r < 0)
                 return r;
+        mount->origin.anonymous = !mount->config.volume;
         if (!mount->config.volume)
                 mount->config.volume = strdup(volume->name);
         if (!mount->config.volume) {

@@ -110,6 +110,7 @@ const Option mount_origin_options[] = {
         ORIGIN("BornNSec", OPTION_U64, born_nsec),
         ORIGIN("Directory", OPTION_BOOL, directory),
         ORIGIN("Identity", OPTION_BOOL, identity),
+        ORIGIN("Anonymous", OPTION_BOOL, anonymous),
 };
 const size_t mount_origin_options_n = ELEMENTSOF(mount_origin_options);
 

@@ -41,7 +41,8 @@ typedef struct MountOrigin {
         uint64_t inode;           /* st_ino */
         uint64_t born, born_nsec; /* birth time; 0: the file system has none */
         bool directory;
-        bool identity; /* its file system can't map ids */
+        bool identity;  /* its file system can't map ids */
+        bool anonymous; /* its volume was made for it, and nobody named it */
 } MountOrigin;
 
 extern const Option mount_options[];

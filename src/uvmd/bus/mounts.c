@@ -104,6 +104,8 @@ static int append_mount(sd_bus_message *reply, const Mount *mount)
                 r = append_flags(reply, &mount->config);
         if (r >= 0)
                 r = append_limits(reply, &mount->config);
+        if (r >= 0 && mount->origin.anonymous)
+                r = sd_bus_message_append(reply, "{sv}", "Anonymous", "b", 1);
         if (r >= 0 && cache)
                 r = sd_bus_message_append(reply, "{sv}", "Cache", "s", cache);
         if (r >= 0)
