@@ -60,7 +60,7 @@ typedef struct NetworkRouting {
                 ROUTING_AGAIN,  /* … and something has changed since */
         } state;
         bool told;         /* the guest has heard of it before, from whichever uvmd */
-        bool moved;        /* routes may have left for a device, or come from one */
+        bool moved;        /* devices are to be told again once this is settled */
         AgentRouting last; /* as it was found */
 } NetworkRouting;
 

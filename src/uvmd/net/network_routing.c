@@ -26,14 +26,6 @@ static void routing_make_due(NetworkRouting *routing)
         routing->state = routing->state >= ROUTING_ASKING ? ROUTING_AGAIN : ROUTING_DUE;
 }
 
-static bool routes_are_equal(const AgentRouting *a, const AgentRouting *b)
-{
-        AgentRouting one = {.routes = a->routes, .n_routes = a->n_routes};
-        AgentRouting other = {.routes = b->routes, .n_routes = b->n_routes};
-
-        return net_routing_equal(&one, &other);
-}
-
 void network_take_routing(Sandbox *sandbox, NetReport *report)
 {
         NetworkRouting *routing = &sandbox->network.routing;
@@ -42,7 +34,7 @@ void network_take_routing(Sandbox *sandbox, NetReport *report)
                 sandbox_log_error(sandbox, "can't tell what settings its network had");
         if (net_routing_equal(&routing->last, &report->routing))
                 return;
-        routing->moved = routing->moved || !routes_are_equal(&routing->last, &report->routing);
+        routing->moved = true;
         agent_routing_done(&routing->last);
         routing->last = report->routing;
         report->routing = (AgentRouting){};
@@ -57,7 +49,7 @@ void network_on_configured(Sandbox *sandbox)
 }
 
 /* Where IPv6 has the ways of one route one by one, taking the route away took those that are a device's
- * own now, too. */
+ * own now, too. And what a device was refused (addresses, while IPv6 was disabled) it may have now. */
 static void routing_refresh_devices(Sandbox *sandbox)
 {
         sandbox->network.routing.moved = false;
