@@ -173,7 +173,8 @@ static void event_of_nic(const Nic *nic, const char *action)
 
 void event_nic(const Nic *nic)
 {
-        if (nic->state == NIC_CONFIGURED)
+        /* Not each time that it is told anew what it is like. */
+        if (nic->state == NIC_CONFIGURED && !nic->taken)
                 event_of_nic(nic, "connect");
         else if (nic->state == NIC_REFUSED)
                 event_of_nic(nic, "refuse");
