@@ -237,16 +237,13 @@ static int count_left(const char *id, const char *interface, void *userdata)
         return is_settled(manager_find_sandbox(userdata, id)) ? -EEXIST : 0;
 }
 
-static int sweep_one(const char *id, const char *interface, void *userdata)
+static int sweep_settled(const char *id, const char *interface, Manager *manager)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(ledger_close) Ledger ledger;
-        Manager *manager = userdata;
         CniPaths paths;
         int r;
 
-        if (!is_settled(manager_find_sandbox(manager, id)))
-                return 0;
         cni_paths_init(&paths, manager->paths.run_dir);
         r = work_open(&ledger, manager, id, interface, &error);
         /* It has been started meanwhile, which took back what was left. */
@@ -261,6 +258,13 @@ static int sweep_one(const char *id, const char *interface, void *userdata)
                 log_info("Sandbox %s: took back what it had left in a network as %s", id,
                          interface);
         return 0;
+}
+
+static int sweep_one(const char *id, const char *interface, void *userdata)
+{
+        return is_settled(manager_find_sandbox(userdata, id))
+                       ? sweep_settled(id, interface, userdata)
+                       : 0;
 }
 
 static int sweep_main(int socket, void *userdata, sd_bus_error *error)
