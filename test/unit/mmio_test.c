@@ -248,15 +248,21 @@ static void test_failure(void)
 /* Whoever it is lent to says nothing, so it says that queues are the reason whatever a guest does. */
 static void test_lent_interrupt(void)
 {
+        static KvmVm vm = {.vm_fd = FD_NONE};
+
         begin();
         negotiate();
+        toy.device.vm = &vm;
         set_queue(0, 0x10000);
         put(0x70, 15);
         unit_assert_int(get(0x60), 0);
         virtio_device_lend(&toy.device, 0);
         virtio_device_lend(&toy.device, 0);
         unit_assert_int(get(0x60), 1);
+        /* Both go the same way, or the one's edge would be the other's. */
+        unit_assert_int((int)interrupts(), 0);
         virtio_device_config_changed(&toy.device);
+        unit_assert_int((int)interrupts(), 1);
         unit_assert_int(get(0x60), 3);
         put(0x64, UINT32_MAX);
         unit_assert_int(get(0x60), 1);

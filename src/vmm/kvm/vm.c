@@ -1,4 +1,5 @@
 /* One KVM virtual machine; see vm.h. */
+#include <assert.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -54,6 +55,8 @@ int kvm_vm_open(KvmVm *vm, int kvm_fd, const char **ret_lacks)
         int r;
 
         *vm = (KvmVm){.kvm_fd = kvm_fd, .vm_fd = FD_NONE};
+        for (unsigned i = 0; i < KVM_LINES; i++)
+                pthread_mutex_init(&vm->lines[i], NULL);
         *ret_lacks = NULL;
         r = kvm_check(kvm_fd, ret_lacks);
         if (r < 0)
@@ -120,13 +123,19 @@ int kvm_vm_map_page(KvmVm *vm, uint64_t address, const void *host)
         return kvm_vm_map_slot(vm, KVM_SLOT_PAGE, address, KVM_PAGE_SIZE, host);
 }
 
-int kvm_vm_raise(const KvmVm *vm, uint32_t gsi)
+int kvm_vm_raise(KvmVm *vm, uint32_t gsi)
 {
         struct kvm_irq_level line = {.irq = gsi, .level = 1};
-        int r = kvm_ioctl(vm->vm_fd, KVM_IRQ_LINE, &line);
+        int r;
 
+        assert(gsi < KVM_LINES);
+        pthread_mutex_lock(&vm->lines[gsi]);
+        r = kvm_ioctl(vm->vm_fd, KVM_IRQ_LINE, &line);
         line.level = 0;
-        return r < 0 ? r : kvm_ioctl(vm->vm_fd, KVM_IRQ_LINE, &line);
+        if (r == 0)
+                r = kvm_ioctl(vm->vm_fd, KVM_IRQ_LINE, &line);
+        pthread_mutex_unlock(&vm->lines[gsi]);
+        return r;
 }
 
 int kvm_vm_irqfd(KvmVm *vm, uint32_t gsi, int event_fd, bool assign)

@@ -7,16 +7,20 @@
 #pragma once
 
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/mem/memory.h"
 
+#define KVM_LINES 24 /* pins of the IOAPIC */
+
 typedef struct KvmVm {
         int kvm_fd; /* /dev/kvm */
         int vm_fd;
-        int run_size; /* bytes of a vCPU's struct kvm_run */
-        bool has_hot; /* kvm_vm_map_hot() was done */
+        int run_size;                     /* bytes of a vCPU's struct kvm_run */
+        bool has_hot;                     /* kvm_vm_map_hot() was done */
+        pthread_mutex_t lines[KVM_LINES]; /* held from a line's rise to its fall */
 } KvmVm;
 
 typedef struct KvmVcpu {
@@ -48,9 +52,11 @@ int kvm_vm_map_page(KvmVm *vm, uint64_t address, const void *host);
 
 /*
  * Raises @gsi once, as an edge: in this thread, where the same by an eventfd would wake a worker of the
- * kernel's first (it does without one for message-signalled interrupts only).
+ * kernel's first (it does without one for message-signalled interrupts only). Devices of several threads
+ * may share @gsi: each gets an edge of its own. But not beside an irqfd of the same line that another
+ * thread, or the kernel, writes at the same time: what rises while the line is high is no edge.
  */
-int kvm_vm_raise(const KvmVm *vm, uint32_t gsi);
+int kvm_vm_raise(KvmVm *vm, uint32_t gsi);
 
 /* Writing to @event_fd raises @gsi once, as an edge. */
 int kvm_vm_irqfd(KvmVm *vm, uint32_t gsi, int event_fd, bool assign);

@@ -301,7 +301,8 @@ static int device_raise(VirtioDevice *device)
 {
         uint64_t one = 1;
 
-        if (device->vm)
+        /* Who borrows a queue raises the line by the eventfd, and so one after the other with us. */
+        if (device->vm && device->n_lent == 0)
                 return kvm_vm_raise(device->vm, device->gsi);
         return write(device->interrupt_fd, &one, sizeof(one)) < 0 ? errno_neg() : 0;
 }

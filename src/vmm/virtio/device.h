@@ -179,7 +179,7 @@ struct VirtioDevice {
         /* Set by the transport while plugged; NULL and FD_NONE otherwise. */
         atomic_uint *interrupt_status; /* VIRTIO_INTERRUPT_* */
         uint32_t *changes;             /* see VIRTIO_MMIO_CHANGES; NULL: there is none */
-        const KvmVm *vm;               /* whose line @gsi is; NULL: there is only the fd */
+        KvmVm *vm;                     /* whose line @gsi is; NULL: there is only the fd */
         uint32_t gsi;
         int interrupt_fd;                /* an irqfd, for the kernel: raises the line once, too */
         int kick_fds[VIRTIO_QUEUES_MAX]; /* ioeventfds: writing has notify called from the loop */
