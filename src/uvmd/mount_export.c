@@ -69,6 +69,16 @@ static int mount_choose_disk(Mount *mount, sd_bus_error *error)
         return 0;
 }
 
+/* What is behind the binds device is never cached loosely. */
+static void mount_share_cache(Mount *mount)
+{
+        if (mount->cache != AGENT_CACHE_LOOSE)
+                return;
+        if (mount->volume)
+                volume_hold_otherwise(mount->volume, mount->cache, AGENT_CACHE_MMAP);
+        mount->cache = AGENT_CACHE_MMAP;
+}
+
 /*
  * Directories have a device of their own while there are slots; one is kept for the binds device. A
  * single file can't have one, wherever it lies: Linux's client wants a directory as root.
@@ -105,7 +115,7 @@ static int mount_choose_route(Mount *mount, sd_bus_error *error)
                                  "%s can't be limited: it is a single file, or the virtual machine "
                                  "has no device slot left.",
                                  mount->config.target);
-        mount->cache = mount->cache == AGENT_CACHE_NONE ? AGENT_CACHE_NONE : AGENT_CACHE_MMAP;
+        mount_share_cache(mount);
         snprintf(mount->tag, sizeof(mount->tag), "b%u", mount->id);
         return 0;
 }

@@ -60,6 +60,9 @@ int volume_open(const Volume *volume, int *ret);
 int volume_hold(Volume *volume, const char *cache, AgentCache *ret, sd_bus_error *error);
 void volume_release(Volume *volume, AgentCache cache);
 
+/* Who holds it with the cache mode @from has it with @to from now on. */
+void volume_hold_otherwise(Volume *volume, AgentCache from, AgentCache to);
+
 /* A mount of it is forgotten. */
 void volume_unuse(Volume *volume);
 

@@ -1,4 +1,5 @@
 /* Who has a volume, and who waits for it; see volume.h. */
+#include <assert.h>
 #include <errno.h>
 
 #include "uvmd/bus/hold.h"
@@ -79,6 +80,11 @@ static void volume_wake_later(Manager *manager)
 
 /* ------------------------------------------------------------------ cache modes */
 
+static unsigned *volume_holders(Volume *volume, AgentCache mode)
+{
+        return mode == AGENT_CACHE_LOOSE ? &volume->n_loose : &volume->n_coherent;
+}
+
 int volume_hold(Volume *volume, const char *cache, AgentCache *ret, sd_bus_error *error)
 {
         bool used = volume->n_loose + volume->n_coherent > 0;
@@ -97,20 +103,23 @@ int volume_hold(Volume *volume, const char *cache, AgentCache *ret, sd_bus_error
                                  "Other running containers have the volume \"%s\": only one can "
                                  "have it with the cache mode \"loose\".",
                                  volume->name);
-        if (mode == AGENT_CACHE_LOOSE)
-                volume->n_loose++;
-        else
-                volume->n_coherent++;
+        ++*volume_holders(volume, mode);
         *ret = mode;
         return 0;
 }
 
+void volume_hold_otherwise(Volume *volume, AgentCache from, AgentCache to)
+{
+        ++*volume_holders(volume, to);
+        volume_release(volume, from);
+}
+
 void volume_release(Volume *volume, AgentCache cache)
 {
-        if (cache == AGENT_CACHE_LOOSE)
-                volume->n_loose--;
-        else
-                volume->n_coherent--;
+        unsigned *holders = volume_holders(volume, cache);
+
+        assert(*holders > 0);
+        --*holders;
         volume_wake_later(volume->manager);
 }
 

@@ -85,6 +85,14 @@ static void one_has_it_loosely(void)
         volume_release(volume, first);
         unit_assert_int(volume_hold(volume, NULL, &first, NULL), 0);
         unit_assert_int(first, AGENT_CACHE_LOOSE);
+        /* One that gets no device of its own shares it after all; behind it nobody has it. */
+        volume_hold_otherwise(volume, first, AGENT_CACHE_MMAP);
+        unit_assert_int(volume_hold(volume, NULL, &second, NULL), 0);
+        unit_assert_int(second, AGENT_CACHE_MMAP);
+        volume_release(volume, second);
+        volume_release(volume, AGENT_CACHE_MMAP);
+        unit_assert_int(volume_hold(volume, NULL, &first, NULL), 0);
+        unit_assert_int(first, AGENT_CACHE_LOOSE);
         volume_release(volume, first);
 }
 
