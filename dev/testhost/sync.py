@@ -1,5 +1,7 @@
 """Puts the tree that is being worked on into a running test host: build, stage, send what changed."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -43,6 +45,14 @@ def compile_tree():
         raise SystemExit("host: the tree does not build")
 
 
+@contextlib.contextmanager
+def staging(build):
+    """One at a time: several hosts may get the same build."""
+    with open(build + "/stage.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def stage_tree(build):
     stage = build + "/stage"
     shutil.rmtree(stage, ignore_errors=True)
@@ -84,12 +94,9 @@ def send(instance, stage, changed, gone):
         raise SystemExit("host: installed, but: " + output.strip())
 
 
-def sync(instance, build=True):
-    directory = build_directory()
-    if build:
-        compile_tree()
+def install(instance, directory):
+    """How many paths of the build changed, went, and stayed as they were."""
     new = manifest(stage_tree(directory))
-    instance.ensure()
     record = instance.directory + "/synced.json"
     try:
         with open(record) as file:
@@ -102,6 +109,15 @@ def sync(instance, build=True):
         send(instance, directory + "/stage", changed, gone)
         with open(record, "w") as file:
             json.dump(new, file)
-    say("test host %s: %d installed, %d removed, %d as they were" %
-        (instance.name, len(changed), len(gone), len(new) - len(changed)))
+    return len(changed), len(gone), len(new) - len(changed)
+
+
+def sync(instance, build=True):
+    directory = build_directory()
+    if build:
+        compile_tree()
+    instance.ensure()
+    with staging(directory):
+        counts = install(instance, directory)
+    say("test host %s: %d installed, %d removed, %d as they were" % (instance.name, *counts))
     return 0
