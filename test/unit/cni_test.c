@@ -114,8 +114,8 @@ static void what_else_a_plugin_gets(void)
         _cleanup_(json_putp) json_object *runtime = cni_runtime_new(&config);
         _cleanup_(freep) char *text = cni_arguments_new(&config, "box");
         static const char *const expected[] = {
-                "{\"bandwidth\":{\"ingressRate\":8388608,\"ingressBurst\":1048576,"
-                "\"egressRate\":83886080,\"egressBurst\":8000}}",
+                ("{\"bandwidth\":{\"ingressRate\":8388608,\"ingressBurst\":1048576,"
+                 "\"egressRate\":83886080,\"egressBurst\":8000}}"),
                 "{\"aliases\":{\"n\":[\"db\"]}}",
                 "{\"aliases\":[\"db\"]}",
         };

@@ -10,23 +10,23 @@ static void ports(void)
                 const char *text, *address;
                 uint16_t host, guest;
                 bool udp;
-                uint16_t n;        /* 0: one */
+                uint16_t n;
                 const char *again; /* NULL: the same text */
         } good[] = {
-                {"8080:80", "", 8080, 80, false},
-                {"53:5353/udp", "", 53, 5353, true},
-                {"1:65535/tcp", "", 1, 65535, false, .again = "1:65535"},
-                {"127.0.0.1:80:8080", "127.0.0.1", 80, 8080, false},
-                {"[::1]:80:8080/udp", "::1", 80, 8080, true},
-                {"[2001:0DB8:0::0001]:1:2", "2001:db8::1", 1, 2, false,
+                {"8080:80", "", 8080, 80, false, .n = 1},
+                {"53:5353/udp", "", 53, 5353, true, .n = 1},
+                {"1:65535/tcp", "", 1, 65535, false, .n = 1, .again = "1:65535"},
+                {"127.0.0.1:80:8080", "127.0.0.1", 80, 8080, false, .n = 1},
+                {"[::1]:80:8080/udp", "::1", 80, 8080, true, .n = 1},
+                {"[2001:0DB8:0::0001]:1:2", "2001:db8::1", 1, 2, false, .n = 1,
                  .again = "[2001:db8::1]:1:2"},
-                {"80", "", 0, 80, false},
-                {"53/udp", "", 0, 53, true},
-                {"127.0.0.1::80", "127.0.0.1", 0, 80, false},
-                {"[::1]::80/udp", "::1", 0, 80, true},
+                {"80", "", 0, 80, false, .n = 1},
+                {"53/udp", "", 0, 53, true, .n = 1},
+                {"127.0.0.1::80", "127.0.0.1", 0, 80, false, .n = 1},
+                {"[::1]::80/udp", "::1", 0, 80, true, .n = 1},
                 {"8000-8010:9000-9010", "", 8000, 9000, false, .n = 11},
                 {"127.0.0.1:1-65535:1-65535/udp", "127.0.0.1", 1, 1, true, .n = 65535},
-                {"8000-8000:80", "", 8000, 80, false, .again = "8000:80"},
+                {"8000-8000:80", "", 8000, 80, false, .n = 1, .again = "8000:80"},
                 {"80-82", "", 0, 80, false, .n = 3},
         };
         static const char *const bad[] = {
@@ -68,8 +68,8 @@ static void ports(void)
                 "::80",
                 "10.0.0.1:80:",
                 "1.2.3.4:1:2:3",
-                "0000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-                "0000000000080:80",
+                ("0000000000000000000000000000000000000000000000000000000000000000000000000000000"
+                 "0000000000000080:80"),
         };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {
@@ -81,7 +81,7 @@ static void ports(void)
                 unit_assert_int(spec.host, good[i].host);
                 unit_assert_int(spec.guest, good[i].guest);
                 unit_assert_int(spec.udp, good[i].udp);
-                unit_assert_int(spec.n, good[i].n ? good[i].n : 1);
+                unit_assert_int(spec.n, good[i].n);
                 port_spec_format(&spec, again);
                 unit_assert_string(again, good[i].again ? good[i].again : good[i].text);
         }
