@@ -277,17 +277,6 @@ static void boot_copy(char *into, size_t size, const char *from)
         snprintf(into, size, "%s", from ?: "");
 }
 
-/* What the board and the monitor's user namespace must be like: neither changes while it runs. */
-static void boot_plan(Sandbox *sandbox)
-{
-        Container *container, *next;
-
-        sandbox->identity = false;
-        hotplug_plan(sandbox);
-        HASH_ITER (hh, sandbox->containers, container, next)
-                sandbox->identity = sandbox->identity || mounts_need_identity(container);
-}
-
 static unsigned boot_count_slots(const Sandbox *sandbox)
 {
         unsigned slots = BOOT_SLOTS_BASE + BOOT_SLOTS_SPARE + network_plan_slots(sandbox);
@@ -296,6 +285,20 @@ static unsigned boot_count_slots(const Sandbox *sandbox)
         HASH_ITER (hh, sandbox->containers, container, next)
                 slots += 1 + upper_is_wanted(container) + mounts_count_directories(container);
         return MIN(slots, BOOT_SLOTS_MAX);
+}
+
+/* What the board and the monitor's user namespace must be like: neither changes while it runs. Exports
+ * are made before the launch and ask whether a slot is left; it counts once more, for a namespace that
+ * was given is looked at meanwhile. */
+static void boot_plan(Sandbox *sandbox)
+{
+        Container *container, *next;
+
+        sandbox->identity = false;
+        hotplug_plan(sandbox);
+        sandbox->slots = boot_count_slots(sandbox);
+        HASH_ITER (hh, sandbox->containers, container, next)
+                sandbox->identity = sandbox->identity || mounts_need_identity(container);
 }
 
 static void boot_fill_launch(const Sandbox *sandbox, ShimLaunch *launch)
@@ -333,7 +336,7 @@ static int boot_send_launch(Sandbox *sandbox)
         directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (directory < 0)
                 return errno_neg();
-        sandbox->slots = boot_count_slots(sandbox);
+        sandbox->slots = MAX(sandbox->slots, boot_count_slots(sandbox));
         boot_fill_launch(sandbox, &message.launch);
         r = shim_link_request(sandbox->link, &message,
                               (const int[]){directory, sandbox->kvm, sandbox->firmware},
