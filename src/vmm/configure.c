@@ -20,7 +20,21 @@ static int explain(char *ret_text, int r, const char *what)
         return r;
 }
 
-static int configure_kvm(Machine *machine, int kvm_fd, char *ret_text)
+static void slot_gsis(unsigned n, uint8_t *ret)
+{
+        for (unsigned i = 0; i < n; i++)
+                ret[i] = arch_slot_gsis[i % ARCH_SLOT_GSIS];
+}
+
+static int configure_slots(Machine *machine, unsigned n)
+{
+        uint8_t gsis[VIRTIO_SLOTS_MAX];
+
+        slot_gsis(n, gsis);
+        return virtio_slots_init(&machine->slots, &machine->vm, ARCH_SLOTS_BASE, gsis, n);
+}
+
+static int configure_kvm(Machine *machine, const MachineConfig *config, int kvm_fd, char *ret_text)
 {
         const char *lacks;
         int r = kvm_vm_open(&machine->vm, kvm_fd, &lacks);
@@ -29,7 +43,10 @@ static int configure_kvm(Machine *machine, int kvm_fd, char *ret_text)
                 snprintf(ret_text, CONTROL_TEXT_SIZE_MAX + 1, "this host's KVM lacks %s", lacks);
         if (r == 0)
                 r = kvm_vm_map(&machine->vm, &machine->memory);
-        /* In this order: with an interrupt controller there, mapping takes some milliseconds more. */
+        if (r == 0)
+                r = configure_slots(machine, config->slots);
+        /* In this order: with an interrupt controller there, mapping takes some milliseconds more, that
+         * of the slots' page, too. */
         if (r == 0)
                 r = arch_vm_prepare(&machine->vm);
         return explain(ret_text, r, "make a KVM virtual machine");
@@ -68,25 +85,6 @@ static int configure_serial(Machine *machine)
                 return errno_neg();
         serial_init(&machine->serial, &machine->console, machine->serial_fd);
         return kvm_vm_irqfd(&machine->vm, arch_serial_gsi, machine->serial_fd, true);
-}
-
-static void slot_gsis(unsigned n, uint8_t *ret)
-{
-        for (unsigned i = 0; i < n; i++)
-                ret[i] = arch_slot_gsis[i % ARCH_SLOT_GSIS];
-}
-
-static int configure_board(Machine *machine, const MachineConfig *config, char *ret_text)
-{
-        uint8_t gsis[VIRTIO_SLOTS_MAX];
-        int r = configure_serial(machine);
-
-        if (r == 0) {
-                slot_gsis(config->slots, gsis);
-                r = virtio_slots_init(&machine->slots, &machine->vm, ARCH_SLOTS_BASE, gsis,
-                                      config->slots);
-        }
-        return explain(ret_text, r, "make the board's devices");
 }
 
 static int configure_vcpus(Machine *machine, const MachineConfig *config, char *ret_text)
@@ -149,10 +147,10 @@ static int configure_check(const MachineConfig *config, char *ret_text)
 static int configure_machine(Machine *machine, const MachineConfig *config, int kvm_fd,
                              char *ret_text)
 {
-        int r = configure_kvm(machine, kvm_fd, ret_text);
+        int r = configure_kvm(machine, config, kvm_fd, ret_text);
 
         if (r == 0)
-                r = configure_board(machine, config, ret_text);
+                r = explain(ret_text, configure_serial(machine), "make the serial port");
         if (r == 0)
                 r = configure_vcpus(machine, config, ret_text);
         if (r == 0)
