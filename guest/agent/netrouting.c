@@ -10,7 +10,7 @@
 #include "base/error.h"
 
 #include "agent/netaddress.h"
-#include "agent/netroute.h"
+#include "agent/netroutes.h"
 #include "agent/netrule.h"
 #include "agent/netsettings.h"
 #include "agent/network.h"
@@ -46,29 +46,6 @@ static bool is_in(const NetRoute *route, const AgentRouting *routing)
         return false;
 }
 
-static bool is_there(const RtnetlinkDump *dump, const NetRoute *wanted)
-{
-        NetlinkReader reader = netlink_reader(dump->data, dump->size);
-        NetlinkMessage message;
-        NetRoute route;
-
-        while (netlink_next(&reader, &message))
-                if (netroute_from_message(&message, &route) && netroute_is_equal(&route, wanted))
-                        return true;
-        return false;
-}
-
-static int request_route(Rtnetlink *rtnetlink, const NetRoute *route, bool add)
-{
-        NetlinkRequest request;
-        int r;
-
-        netroute_put(route, add ? RTM_NEWROUTE : RTM_DELROUTE,
-                     add ? NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND : NLM_F_ACK, &request);
-        r = rtnetlink_request(rtnetlink, &request);
-        return r == (add ? -EEXIST : -ESRCH) ? 0 : r;
-}
-
 static int fault_route(const Rtnetlink *rtnetlink, const NetRoute *route, int r, Fault *fault)
 {
         char destination[INET6_ADDRSTRLEN];
@@ -90,14 +67,14 @@ static int set_routes(Rtnetlink *rtnetlink, const AgentRouting *before, const Ag
         r = rtnetlink_dump(rtnetlink, RTM_GETROUTE, AF_UNSPEC, &dump);
         for (uint32_t i = 0; r == 0 && i < before->n_routes; i++)
                 if (route_make(&before->routes[i], &route) && !is_in(&route, now) &&
-                    is_there(&dump, &route))
-                        r = request_route(rtnetlink, &route, false);
+                    netroutes_have(&dump, &route))
+                        r = netroutes_remove(rtnetlink, &route);
         if (r < 0)
                 return rtnetlink_fault(rtnetlink, fault, r, "cannot remove routes");
         for (uint32_t i = 0; i < now->n_routes; i++) {
-                if (!route_make(&now->routes[i], &route) || is_there(&dump, &route))
+                if (!route_make(&now->routes[i], &route) || netroutes_have(&dump, &route))
                         continue;
-                r = request_route(rtnetlink, &route, true);
+                r = netroutes_add(rtnetlink, &route);
                 if (r < 0)
                         return fault_route(rtnetlink, &route, r, fault);
         }

@@ -11,7 +11,7 @@
 #include "agent/netaddress.h"
 #include "agent/netannounce.h"
 #include "agent/netdevice.h"
-#include "agent/netroute.h"
+#include "agent/netroutes.h"
 #include "agent/network.h"
 #include "agent/task.h"
 
@@ -33,23 +33,10 @@ static bool is_wanted(const NetRoute *route, uint32_t device, const AgentNetwork
         return false;
 }
 
-static bool is_there(const RtnetlinkDump *dump, const NetRoute *wanted)
-{
-        NetlinkReader reader = netlink_reader(dump->data, dump->size);
-        NetlinkMessage message;
-        NetRoute route;
-
-        while (netlink_next(&reader, &message))
-                if (netroute_from_message(&message, &route) && netroute_is_equal(&route, wanted))
-                        return true;
-        return false;
-}
-
 static int remove_routes(Rtnetlink *rtnetlink, const RtnetlinkDump *dump, uint32_t device,
                          const AgentNetwork *network)
 {
         NetlinkReader reader = netlink_reader(dump->data, dump->size);
-        NetlinkRequest request;
         NetlinkMessage message;
         NetRoute route;
         int r = 0;
@@ -58,22 +45,9 @@ static int remove_routes(Rtnetlink *rtnetlink, const RtnetlinkDump *dump, uint32
                 if (!netroute_from_message(&message, &route) || !netroute_is_of(&route, device) ||
                     !netroute_is_settable(&route) || is_wanted(&route, device, network))
                         continue;
-                netroute_put(&route, RTM_DELROUTE, NLM_F_ACK, &request);
-                r = rtnetlink_request(rtnetlink, &request);
-                r = r == -ESRCH ? 0 : r;
+                r = netroutes_remove(rtnetlink, &route);
         }
         return r;
-}
-
-/* APPEND: beside a route of the same metric over another device, not in its place. */
-static int add_route(Rtnetlink *rtnetlink, const NetRoute *route)
-{
-        NetlinkRequest request;
-        int r;
-
-        netroute_put(route, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND, &request);
-        r = rtnetlink_request(rtnetlink, &request);
-        return r == -EEXIST ? 0 : r;
 }
 
 static int fault_route(const Rtnetlink *rtnetlink, const NetRoute *route, const char *name, int r,
@@ -102,9 +76,9 @@ static int set_routes(Rtnetlink *rtnetlink, int index, const AgentNetwork *netwo
                 NetRoute route;
 
                 netroute_from_agent(&network->routes[i], (uint32_t)index, &route);
-                if (is_there(&dump, &route))
+                if (netroutes_have(&dump, &route))
                         continue;
-                r = add_route(rtnetlink, &route);
+                r = netroutes_add(rtnetlink, &route);
                 if (r < 0)
                         return fault_route(rtnetlink, &route, network->name, r, fault);
         }
