@@ -1,29 +1,12 @@
 /* Networks as people write them; see network_arg.h. */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "client/network_arg.h"
-
-static int wrong(char **ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int wrong(char **ret_error, const char *format, ...)
-{
-        va_list arguments;
-        int n;
-
-        va_start(arguments, format);
-        n = vasprintf(ret_error, format, arguments);
-        va_end(arguments);
-        if (n >= 0)
-                return -EINVAL;
-        *ret_error = NULL;
-        return -ENOMEM;
-}
+#include "client/wrong.h"
 
 /* How much of @text is the prefix that a kind of network has: "cni:" and the like. */
 static size_t prefix_size(const char *text)

@@ -1,30 +1,13 @@
 /* Limits of network devices; see throttle_arg.h. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "client/throttle_arg.h"
-
-static int wrong(char **ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int wrong(char **ret_error, const char *format, ...)
-{
-        va_list arguments;
-        int n;
-
-        va_start(arguments, format);
-        n = vasprintf(ret_error, format, arguments);
-        va_end(arguments);
-        if (n >= 0)
-                return -EINVAL;
-        *ret_error = NULL;
-        return -ENOMEM;
-}
+#include "client/wrong.h"
 
 static const struct {
         const char *name;
